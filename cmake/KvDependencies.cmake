@@ -1,0 +1,13 @@
+# What the libraries themselves need. The installed package looks for the same (see kvConfig.cmake).
+
+find_package(Threads REQUIRED)
+find_package(Boost 1.81 CONFIG QUIET COMPONENTS fiber context)
+if(NOT Boost_FOUND)
+  if(Boost_CONSIDERED_VERSIONS)
+    list(JOIN Boost_CONSIDERED_VERSIONS ", " found)
+  else()
+    set(found "none")
+  endif()
+  message(FATAL_ERROR "kv needs Boost 1.81 or newer with its fiber and context libraries; found: ${found}.\n"
+    "On Debian: apt-get install libboost1.81-dev libboost-fiber1.81-dev libboost-context1.81-dev")
+endif()

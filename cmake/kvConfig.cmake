@@ -1,0 +1,4 @@
+include(CMakeFindDependencyMacro)
+find_dependency(Threads)
+find_dependency(Boost 1.81 CONFIG COMPONENTS fiber context)
+include(${CMAKE_CURRENT_LIST_DIR}/kvTargets.cmake)

@@ -1,0 +1,146 @@
+// How a function of the caller's gets into another process, and its result back.
+#pragma once
+
+#include <concepts>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <tuple>
+#include <type_traits>
+#include <utility>
+
+#include <kv/detail/core.hpp>
+#include <kv/detail/message.hpp>
+#include <kv/errors.hpp>
+
+namespace kv::detail {
+
+/// Marks a server whose functions never block.
+template <class T>
+concept leaf_server = requires {
+  { T::leaf } -> std::convertible_to<bool>;
+  requires T::leaf;
+};
+
+/// What is kept of an argument until the call runs: a copy, and of text that somebody else owns, its characters.
+template <class Arg>
+using kept = std::conditional_t<
+    std::is_convertible_v<Arg, std::string_view> && !std::is_same_v<std::decay_t<Arg>, std::string>, std::string,
+    std::decay_t<Arg>>;
+
+/// A function with its arguments, for later: `(T&) -> result`.
+template <class T, class F, class... Args>
+auto keep(F&& function, Args&&... args) {
+  return [function = std::decay_t<F>(std::forward<F>(function)),
+          values = std::tuple<kept<Args>...>(std::forward<Args>(args)...)](T& state) mutable -> decltype(auto) {
+    return std::apply([&](auto&... each) -> decltype(auto) { return std::invoke(function, state, std::move(each)...); },
+                      values);
+  };
+}
+
+/// The result of a call: by value, because a reference would reach into another process.
+template <class T, class F, class... Args>
+using call_result = std::decay_t<std::invoke_result_t<F, T&, Args...>>;
+
+template <class R>
+struct result_slot {
+  std::optional<R> value;
+  template <class F>
+  void fill(F&& produce) {
+    value.emplace(std::forward<F>(produce)());
+  }
+  R take() { return std::move(*value); }
+};
+
+template <>
+struct result_slot<void> {
+  template <class F>
+  void fill(F&& produce) {
+    std::forward<F>(produce)();
+  }
+  void take() {}
+};
+
+template <class T, class R, class F>
+class request_of final : public request {
+ public:
+  explicit request_of(F function) : function_(std::move(function)) {}
+  const std::type_info& type() const noexcept override { return typeid(F); }
+  void run(void* state) override {
+    result_.fill([&]() -> decltype(auto) { return function_(*static_cast<T*>(state)); });
+  }
+  R take() { return result_.take(); }
+
+ private:
+  F function_;
+  result_slot<R> result_;
+};
+
+/// The claim of a leaf that runs on its caller's stack.
+class inline_turn {
+ public:
+  inline_turn(core& home, process& p) noexcept : home_(home), process_(p), previous_(std::exchange(current_process, &p)) {}
+  inline_turn(const inline_turn&) = delete;
+  inline_turn& operator=(const inline_turn&) = delete;
+  ~inline_turn() {
+    if (ended_) return;
+    current_process = previous_;
+    home_.release(process_);
+  }
+  /// Ends the process and tells the caller by a call_error.
+  [[noreturn]] void fail(std::exception_ptr why, const std::type_info& message) {
+    ended_ = true;
+    current_process = previous_;
+    home_.fail_inline(process_, std::move(why), message);
+  }
+
+ private:
+  core& home_;
+  process& process_;
+  process* previous_;
+  bool ended_ = false;
+};
+
+template <class T, class R, class F, class... Args>
+R call_inline(core& home, process& p, F&& function, Args&&... args) {
+  inline_turn turn(home, p);
+  std::exception_ptr failure;
+  try {
+    return std::invoke(std::forward<F>(function), *static_cast<T*>(p.state), std::forward<Args>(args)...);
+  } catch (const unwind&) {
+  } catch (...) {
+    failure = std::current_exception();
+  }
+  turn.fail(std::move(failure), typeid(F));
+}
+
+template <class T, class F, class... Args>
+auto call(core* home, pid id, duration timeout, F&& function, Args&&... args) -> call_result<T, F, Args...> {
+  using result = call_result<T, F, Args...>;
+  if (home == nullptr) throw call_error(call_error::code::noproc, id);
+  if constexpr (leaf_server<T>) {
+    // A leaf must not call, not even where it would not have to wait this time: transact() tells it so.
+    const bool may_call = current_process == nullptr || !current_process->is_leaf;
+    if (auto* const p = may_call ? home->claim_leaf(id) : nullptr) {
+      return call_inline<T, result>(*home, *p, std::forward<F>(function), std::forward<Args>(args)...);
+    }
+  }
+  auto later = keep<T>(std::forward<F>(function), std::forward<Args>(args)...);
+  auto reply = home->transact(id, std::make_unique<request_of<T, result, decltype(later)>>(std::move(later)), timeout);
+  if (reply->failed) throw call_error(call_error::code::exited, id, reply->failure);
+  return static_cast<request_of<T, result, decltype(later)>&>(*reply).take();
+}
+
+template <class T, class F, class... Args>
+message_ptr make_cast(F&& function, Args&&... args) {
+  auto run = [later = keep<T>(std::forward<F>(function), std::forward<Args>(args)...)](void* state) mutable {
+    later(*static_cast<T*>(state));
+  };
+  return std::make_unique<action_of<decltype(run)>>(std::move(run));
+}
+
+void stop(core* home, pid id, const exit_reason& reason, duration timeout);
+
+}  // namespace kv::detail

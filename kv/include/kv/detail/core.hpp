@@ -1,0 +1,195 @@
+// The inside of a runtime: signals, mailboxes, births and deaths. What templates need of it is here.
+#pragma once
+
+#include <atomic>
+#include <chrono>
+#include <condition_variable>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <typeindex>
+#include <vector>
+
+#include <kv/detail/executor.hpp>
+#include <kv/detail/guarded.hpp>
+#include <kv/detail/process.hpp>
+#include <kv/detail/slab.hpp>
+#include <kv/errors.hpp>
+#include <kv/report.hpp>
+
+namespace kv {
+struct runtime_options;
+}
+
+namespace kv::detail {
+
+class table_directory;
+class name_directory;
+
+/// What a blocked process waits for. Lives on the stack that waits.
+struct suspension {
+  std::uint64_t awaited = 0;  // the call whose reply is wanted, or 0
+  message_ptr reply;
+  void* parked = nullptr;  // the executor's
+};
+
+/// How a process is born.
+struct birth {
+  std::unique_ptr<behaviour> body;
+  bool leaf = false;
+  bool link = false;
+  std::string name;  // registered before it runs; empty for none
+};
+
+class core {
+ public:
+  core(report_sink sink, duration shutdown_timeout);
+  core(const core&) = delete;
+  core& operator=(const core&) = delete;
+  ~core();
+
+  void start(std::unique_ptr<executor> how);
+  /// A plain thread. Ends every process in order and stops the executor.
+  void shut_down() noexcept;
+
+  // Lookup -----------------------------------------------------------------------------------------------------
+
+  std::uint32_t node() const noexcept { return node_; }
+  /// Any thread. Returns the living process of that pid, or null. It may die at any moment after.
+  process* find(pid id) const noexcept {
+    if (id.node != node_) return nullptr;
+    auto* const p = slots_.at(id.slot);
+    // Acquire pairs with the release in finish(): who sees the new generation sees what happened before.
+    return p != nullptr && p->generation.load(std::memory_order_acquire) == id.generation ? p : nullptr;
+  }
+  bool alive(pid id) const noexcept { return find(id) != nullptr; }
+  std::size_t live_count() const noexcept { return live_.load(std::memory_order_relaxed); }
+  std::vector<pid> processes() const;
+
+  // Messages ---------------------------------------------------------------------------------------------------
+
+  /// Any thread. Puts the message into the mailbox; false (and the message is gone) when the receiver is dead.
+  bool deliver(pid to, message_ptr what, executor::urgency how = executor::urgency::soon) noexcept;
+  /// Any thread. The same for something whose death has to be answered: gives it back when the receiver is dead.
+  message_ptr try_deliver(pid to, message_ptr what, executor::urgency how) noexcept;
+  /// A process, or a plain thread, which then waits as a process of its own. Returns the request with its result.
+  /// Throws call_error.
+  std::unique_ptr<request> transact(pid to, std::unique_ptr<request> what, duration timeout);
+
+  // Leaves: a call that runs on its caller's stack ---------------------------------------------------------------
+
+  /// Any thread. Claims an idle leaf for the caller; null when it is dead, busy, frozen or no leaf.
+  process* claim_leaf(pid id) noexcept {
+    auto* const p = find(id);
+    if (p == nullptr || !p->is_leaf) return nullptr;
+    if (!p->mailbox.try_claim() && !claim_soon(*p)) return nullptr;
+    // Under the claim the generation stands still, so from here on it is that process or it is not.
+    if (p->generation.load(std::memory_order_relaxed) == id.generation && p->runs_inline()) return p;
+    release(*p);
+    return nullptr;
+  }
+  /// Holder. Gives the claim back, or hands it on when there is more to do.
+  void release(process& p) noexcept {
+    if (!p.must_exit && p.mailbox.try_release()) return;
+    settle(p);
+  }
+  /// Holder. Ends a leaf whose function threw and tells the caller.
+  [[noreturn]] void fail_inline(process& p, std::exception_ptr why, const std::type_info& message);
+
+  // Inside a process -------------------------------------------------------------------------------------------
+
+  /// The current process. Waits until something has arrived or the deadline has passed (false). Throws unwind when
+  /// the process has to end, leaf_blocked for a leaf, out_of_stacks.
+  bool wait(process& self, suspension& how, time_point deadline);
+  time_point deadline_after(duration timeout) noexcept;
+
+  void send_signal(pid to, signal::op what, pid from, const exit_reason& why = {}, monitor_ref ref = {}) noexcept;
+  monitor_ref monitor(process& self, pid target, std::string tag);
+  void demonitor(process& self, monitor_ref ref, bool flush);
+  void link(process& self, pid peer);
+  void unlink(process& self, pid peer);
+
+  // Names ------------------------------------------------------------------------------------------------------
+
+  /// Any thread. Throws name_taken, and call_error when the process is dead.
+  void register_name(std::string name, pid who, std::type_index type);
+  bool unregister_name(std::string_view name);
+  std::optional<pid> whereis(std::string_view name) const;
+  std::optional<pid> whereis(std::string_view name, std::type_index type) const;
+
+  // Birth, turn and death ----------------------------------------------------------------------------------------
+
+  /// Takes a slot and sets the process up; the claim is the caller's. Throws name_taken, and std::runtime_error when
+  /// the runtime is shutting down.
+  process& create(birth what);
+  /// Runs a start action inside a new leaf on this stack. Throws start_error.
+  void start_inline(process& p, action& start);
+  /// Runs a start action inside a new process that may block, and waits for it. Throws start_error, call_error.
+  void start_elsewhere(process& p, std::unique_ptr<request> start);
+  /// Runs a start action inside a new process and does not wait.
+  void start_detached(process& p, message_ptr start, executor::urgency how) noexcept;
+  /// Holder, called by the executor. Handles what is there, at most one turn of it, and gives the claim away.
+  void run(process& p) noexcept;
+  /// Holder. Gives the claim away: to nobody, to the executor, or ends the process.
+  void settle(process& p) noexcept;
+  /// A plain thread's stand-in: a process whose turn is that thread's. The claim is the caller's.
+  process& open_external();
+  void close_external(process& p) noexcept;
+
+  void report_now(const report& entry) const noexcept;
+
+  executor& exec() noexcept { return *executor_; }
+  table_directory& tables() const noexcept { return *tables_; }
+
+ private:
+  bool claim_soon(process& p) noexcept;
+  void drain(process& p) noexcept;
+  void accept(process& p, message_ptr what) noexcept;
+  void apply(process& p, signal& what);
+  void apply_exit(process& p, pid from, const exit_reason& why);
+  void handle_one(process& p) noexcept;
+  void dispatch(process& p, message& what);
+  void deliver_letter(process& p, letter& what);
+  void answer(message_ptr what, const exit_reason* failure) noexcept;
+  void bounce(pid to, message_ptr what, const exit_reason& why) noexcept;
+  void finish(process& p) noexcept;
+  void report_crash(const process& p) const noexcept;
+  void tell_the_bereaved(pid who, const relations& bonds, const exit_reason& why) noexcept;
+  void clear(process& p) noexcept;
+  static void throw_if_ending(const process& self);
+  void abandon(process& p) noexcept;
+  std::vector<pid> roots() const;
+  void end_root(pid root) noexcept;
+
+  const std::uint32_t node_;
+  const report_sink sink_;
+  const duration shutdown_timeout_;
+  slab slots_;
+  std::unique_ptr<name_directory> names_;
+  std::unique_ptr<table_directory> tables_;
+  std::unique_ptr<executor> executor_;
+  std::atomic<std::uint64_t> root_serials_{0};
+  // Living processes, without the stand-ins. The shutdown waits for zero under idle_mutex_.
+  std::atomic<std::size_t> live_{0};
+  std::mutex idle_mutex_;
+  std::condition_variable nobody_left_;
+};
+
+/// The current process if it belongs to `c`, a stand-in for the plain thread if not. For a scope.
+class caller {
+ public:
+  explicit caller(core& c);
+  caller(const caller&) = delete;
+  caller& operator=(const caller&) = delete;
+  ~caller();
+  process& self() const noexcept { return *self_; }
+
+ private:
+  core& core_;
+  process* stand_in_ = nullptr;
+  process* self_;
+};
+
+}  // namespace kv::detail

@@ -1,0 +1,40 @@
+// The one seam between the processes and the machine: who runs next, what time it is, what is random.
+#pragma once
+
+#include <cstdint>
+
+#include <kv/detail/process.hpp>
+
+namespace kv::detail {
+
+/// Runs the processes it is told of. The real one does so on threads and the steady clock; a deterministic one may do
+/// so on a single thread, in virtual time and in an order of its own. Nothing else in the library asks the clock,
+/// picks a random number or chooses who is next.
+class executor {
+ public:
+  enum class urgency : std::uint8_t {
+    soon,    // the sender goes on: somebody else had better run it
+    handoff  // the sender is about to wait for it, or it was waiting for the sender
+  };
+
+  virtual ~executor() = default;
+
+  /// Any thread. Takes over the claim of `p` and runs core::run(p) for it, or continues it where it is suspended.
+  virtual void ready(process& p, urgency how) noexcept = 0;
+
+  /// The current process, which holds its own claim and has p.waiting set. Releases the claim and comes back with it
+  /// when something was pushed or, with false, when the deadline has passed. Throws out_of_stacks.
+  virtual bool suspend(process& p, time_point deadline) = 0;
+
+  virtual time_point now() noexcept = 0;
+  virtual std::uint64_t random() noexcept = 0;
+  /// How many messages a process may handle before it goes to the end of the queue.
+  virtual unsigned turn_length() noexcept = 0;
+  /// How often a caller looks again for a leaf that another caller is running, before it queues up.
+  virtual unsigned patience() const noexcept = 0;
+
+  /// A plain thread, once every process is dead. Joins what runs.
+  virtual void stop() noexcept = 0;
+};
+
+}  // namespace kv::detail

@@ -1,0 +1,134 @@
+// The control block of a process.
+#pragma once
+
+#include <atomic>
+#include <chrono>
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <unordered_map>
+#include <unordered_set>
+
+#include <kv/detail/inbox.hpp>
+#include <kv/detail/message.hpp>
+
+namespace kv::detail {
+
+using time_point = std::chrono::steady_clock::time_point;
+using duration = std::chrono::nanoseconds;
+
+/// A wait that never ends by itself. Not duration::max(), which overflows when it is added to a time.
+inline constexpr duration infinity = std::chrono::hours(24 * 365 * 100);
+
+/// The user's part of a process: its state, and how a letter reaches it.
+class behaviour {
+ public:
+  behaviour() = default;
+  behaviour(const behaviour&) = delete;
+  behaviour& operator=(const behaviour&) = delete;
+  virtual ~behaviour() = default;
+
+  virtual void* state() noexcept = 0;
+  virtual const std::type_info& type() const noexcept = 0;
+  /// Hands the letter to the state's handle(); false when there is none for it.
+  virtual bool handle(letter& message) = 0;
+};
+
+/// Thrown to unwind a process that has to end while it is blocked in a callback. Not a std::exception, so that user
+/// code does not catch it by accident; where `catch (...)` swallows it, the next blocking call throws it again.
+struct unwind {};
+
+struct watcher {
+  pid who;
+  monitor_ref ref;
+  friend bool operator==(const watcher&, const watcher&) = default;
+};
+
+struct watcher_hash {
+  std::size_t operator()(const watcher& w) const noexcept { return std::hash<pid>{}(w.who) ^ w.ref.id; }
+};
+
+/// Whom a process is tied to. Most processes have none or two of these, so a process without has no such block.
+struct relations {
+  struct watched {
+    pid target;
+    std::string tag;
+  };
+
+  std::unordered_set<pid> links;
+  std::unordered_map<std::uint64_t, watched> monitoring;      // by monitor_ref
+  std::unordered_set<watcher, watcher_hash> watchers;
+};
+
+struct suspension;
+
+/// A process: a slot of a slab that is never given back, so that a stale pid reads a generation and never freed memory.
+struct alignas(64) process {
+  // Any thread.
+  inbox mailbox;
+  std::atomic<std::uint32_t> generation{1};  // bumped at death, before anybody is told; release/acquire with alive()
+  // Some name may be its. Set before its life is checked, read after its death is declared, both sequentially
+  // consistent: so either the registrar sees the death or the dying sees the name.
+  std::atomic<bool> has_names{false};
+  // When it was started, if no process started it and it may block; else 0. Only read, and raced for, by shut_down.
+  std::atomic<std::uint64_t> root_serial{0};
+
+  // Fixed while the process lives; written by its creator before the pid is given away.
+  bool is_leaf = false;      // never blocks, so it may run on its caller's stack
+  bool is_external = false;  // a plain thread's stand-in: its turn is that thread's
+  std::uint32_t slot = 0;
+  core* home = nullptr;
+  pid parent;
+
+  // The holder of the claim (I1).
+  void* state = nullptr;  // body->state(), at hand
+  std::unique_ptr<behaviour> body;
+  std::unique_ptr<relations> bonds;
+  message_queue queue;
+  message_ptr current;           // what it is handling now
+  const std::type_info* inline_message = nullptr;  // the same while it runs on its caller's stack
+  suspension* waiting = nullptr;                    // set while a callback waits
+  exit_reason reason;             // why it has to end, when it has to
+  bool must_exit = false;
+  bool traps_exits = false;
+  bool is_suspended = false;
+  bool is_starting = false;  // its constructor has not returned yet
+  bool is_ending = false;    // its state is being destroyed: no exit signal matters any more
+  bool crashed = false;      // an exception of the user's left a callback
+  std::uint64_t refs_given = 0;  // of monitors and calls
+
+  // The executor that the claim was handed to.
+  process* next_ready = nullptr;
+
+  pid id() const noexcept;
+  relations& ties() {
+    if (!bonds) bonds = std::make_unique<relations>();
+    return *bonds;
+  }
+  /// Holder. Tells whether a caller may run it on his own stack now: nothing queued before him, nobody froze it.
+  bool runs_inline() const noexcept { return is_leaf && !is_suspended && queue.empty(); }
+  /// Holder. From now on the process has to end; the first reason counts.
+  void end_with(const exit_reason& why) {
+    if (must_exit) return;
+    must_exit = true;
+    reason = why;
+  }
+};
+
+/// The process that runs on this thread right now; null on a plain thread. Fibers never leave their thread, and
+/// whoever switches a fiber in sets this again.
+inline constinit thread_local process* current_process = nullptr;
+
+/// Makes `p` the current process of this thread for a scope.
+class run_as {
+ public:
+  explicit run_as(process& p) noexcept : previous_(std::exchange(current_process, &p)) {}
+  run_as(const run_as&) = delete;
+  run_as& operator=(const run_as&) = delete;
+  ~run_as() { current_process = previous_; }
+
+ private:
+  process* previous_;
+};
+
+}  // namespace kv::detail

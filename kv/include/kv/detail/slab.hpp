@@ -1,0 +1,59 @@
+// Where control blocks live.
+#pragma once
+
+#include <array>
+#include <atomic>
+#include <cstdint>
+#include <mutex>
+
+#include <kv/detail/process.hpp>
+
+namespace kv::detail {
+
+/// Slots for processes, in chunks that stay until the runtime goes. Free slots are used again in the order they became
+/// free, so that a generation lasts as long as possible; a slot whose generations are used up is left out for good.
+class slab {
+ public:
+  static constexpr std::uint32_t chunk_slots = 1024;
+  static constexpr std::uint32_t max_chunks = 1U << 14U;
+
+  explicit slab(core& owner) noexcept : owner_(owner) {}
+  slab(const slab&) = delete;
+  slab& operator=(const slab&) = delete;
+  ~slab();
+
+  /// Any thread. Returns the slot, or null when it was never in use. O(1).
+  process* at(std::uint32_t slot) const noexcept {
+    const auto chunk = slot / chunk_slots;
+    if (chunk >= max_chunks) return nullptr;
+    // Acquire pairs with grow(): the chunk's slots are built before its address can be read.
+    auto* const first = chunks_[chunk].load(std::memory_order_acquire);
+    return first == nullptr ? nullptr : first + slot % chunk_slots;
+  }
+
+  /// Any thread. Returns a free slot whose generation no pid has had, with its mailbox open and the claim taken; null
+  /// once the slab is shut. So whoever walks the slots after shut() meets every process there will ever be.
+  process* take();
+  void shut();
+  /// The holder of the claim, once the process is closed and its generation bumped.
+  void give_back(process& p);
+
+  /// Any thread. Calls visit(process&) for every slot that was ever in use; only its atomics may be read.
+  template <class Visitor>
+  void for_each(Visitor visit) const {
+    for (std::uint32_t slot = 0, n = used_.load(std::memory_order_acquire); slot < n; ++slot) visit(*at(slot));
+  }
+
+ private:
+  process& grow();    // requires mutex_
+
+  core& owner_;
+  std::array<std::atomic<process*>, max_chunks> chunks_{};
+  std::atomic<std::uint32_t> used_{0};  // slots ever handed out; release after the slot is ready
+  std::mutex mutex_;                    // guards what follows, and the growth of chunks_
+  process* first_free_ = nullptr;       // linked through next_ready
+  process* last_free_ = nullptr;
+  bool is_shut_ = false;
+};
+
+}  // namespace kv::detail

@@ -1,0 +1,95 @@
+// Every table of a runtime: who owns it, and what it is called.
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <string_view>
+#include <typeindex>
+#include <unordered_map>
+#include <utility>
+#include <vector>
+
+#include <kv/pid.hpp>
+#include <kv/table_types.hpp>
+
+namespace kv::detail {
+
+class core;
+
+/// What every table has, whatever its rows are.
+class table_base {
+ public:
+  table_base(std::string name, table_access access, std::type_index row, core& home);
+  table_base(const table_base&) = delete;
+  table_base& operator=(const table_base&) = delete;
+  virtual ~table_base() = default;
+
+  const std::string& name() const noexcept { return name_; }
+  std::type_index row_type() const noexcept { return row_; }
+  core& home() const noexcept { return home_; }
+
+  /// Any thread. Returns nobody once the table is dropped.
+  pid owner() const noexcept {
+    const auto packed = owner_.load(std::memory_order_acquire);
+    if (packed == 0) return {};
+    return {static_cast<std::uint32_t>(packed >> 32U), static_cast<std::uint32_t>(packed), node_};
+  }
+  /// Only the directory, under its lock. Release pairs with owner(): who sees it dropped finds no row.
+  void set_owner(pid who) noexcept {
+    owner_.store(std::uint64_t{who.slot} << 32U | who.generation, std::memory_order_release);
+  }
+
+  /// Throws table_error when the current process may not do that, or the table is dropped.
+  void check_read() const {
+    if (access_ == table_access::private_ || !owner()) check_owner("read");
+  }
+  void check_write() const {
+    if (access_ != table_access::public_ || !owner()) check_owner("write to");
+  }
+  void check_owner(const char* verb) const;
+
+  virtual std::size_t size() const = 0;
+  virtual std::size_t memory() const = 0;
+  virtual void discard_rows() = 0;
+
+  table_info info() const;
+
+ private:
+  const std::string name_;
+  const table_access access_;
+  const std::type_index row_;
+  core& home_;
+  const std::uint32_t node_;
+  std::atomic<std::uint64_t> owner_{0};  // slot and generation
+};
+
+/// (T1) A table is in the directory exactly as long as it has an owner.
+/// (T2) A table gets an owner only under the directory's lock, and only one that is alive there. A process that dies
+///      moves its generation on before it takes this lock, so it loses every table it was ever given.
+class table_directory {
+ public:
+  /// Throws table_error when the name is taken or the owner is dead.
+  void add(const std::shared_ptr<table_base>& table, pid owner);
+  /// Takes the table from its owner and destroys its rows.
+  void drop(const table_base& table);
+  void owner_died(pid owner);
+  std::shared_ptr<table_base> find(std::string_view name) const;
+  std::vector<std::shared_ptr<table_base>> all() const;
+
+ private:
+  mutable std::mutex mutex_;
+  std::unordered_multimap<pid, std::shared_ptr<table_base>> by_owner_;  // under mutex_
+  // How many tables there are: spares the many processes that die without one the lock. Grows, under the lock, before
+  // the owner's life is checked; sequentially consistent, as is the death.
+  std::atomic<std::size_t> count_{0};
+};
+
+// What table<Key, Value> needs of it, without the rows' types.
+void add_table(core& home, const std::shared_ptr<table_base>& table, pid owner);
+std::shared_ptr<table_base> find_table(const core& home, std::string_view name, std::type_index row);
+void drop_table(const table_base& table);
+
+}  // namespace kv::detail

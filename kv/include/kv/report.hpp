@@ -1,0 +1,71 @@
+// What a runtime tells its operator: plain structs that print themselves.
+#pragma once
+
+#include <functional>
+#include <iosfwd>
+#include <string>
+#include <variant>
+
+#include <kv/exit_reason.hpp>
+#include <kv/pid.hpp>
+
+namespace kv {
+
+/// An exception left a callback, and the process ended.
+struct crash_report {
+  pid who;
+  std::string name;          ///< registered name, or empty
+  std::string type;          ///< class of the server
+  std::string last_message;  ///< type of the message it was handling
+  exit_reason reason;
+};
+
+/// A message that its receiver has no handle() for was dropped.
+struct unhandled_report {
+  pid who;
+  std::string type;     ///< class of the server
+  std::string message;  ///< type of the message
+};
+
+/// A supervisor restarted a child.
+struct restart_report {
+  pid supervisor;
+  std::string child;
+  pid old_pid;
+  pid new_pid;  ///< nobody, when the start failed
+  exit_reason reason;
+};
+
+/// A supervisor gave up: too many restarts in too short a time.
+struct give_up_report {
+  pid supervisor;
+  std::string child;  ///< the child whose end was one too many
+  unsigned restarts = 0;
+  exit_reason reason;
+};
+
+/// An event handler was removed against its owner's will.
+struct handler_report {
+  std::string manager;
+  std::string handler;
+  std::string why;
+};
+
+/// Something was found that should not be there, and was put right: an unknown message, a row that names no bucket.
+struct oddity_report {
+  pid who;
+  std::string what;
+};
+
+using report =
+    std::variant<crash_report, unhandled_report, restart_report, give_up_report, handler_report, oddity_report>;
+
+/// Where reports go. Called from any thread, possibly from several at once; what it throws is dropped.
+using report_sink = std::function<void(const report&)>;
+
+std::ostream& operator<<(std::ostream& out, const report& entry);
+
+/// Prints the report to standard error, one block a report. The default sink.
+void print_report(const report& entry);
+
+}  // namespace kv

@@ -1,0 +1,117 @@
+// A world of processes.
+#pragma once
+
+#include <algorithm>
+#include <chrono>
+#include <cstddef>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <thread>
+#include <vector>
+
+#include <kv/handle.hpp>
+#include <kv/report.hpp>
+#include <kv/spawn.hpp>
+
+namespace kv {
+
+/// How a runtime is set up. The defaults suit a server; leave them alone until a measurement says otherwise.
+struct runtime_options {
+  /// Scheduler threads. At least 1; one per core by default.
+  unsigned threads = std::max(1U, std::thread::hardware_concurrency());
+  /// Bytes of stack for a callback of a process that may block. At least min_stack_size. Only touched pages cost memory.
+  std::size_t stack_size = 256 * 1024;
+  /// How many processes can be blocked inside a callback at once. Each holds a stack and two kernel mappings, of
+  /// which Linux grants 65,530; one more gets out_of_stacks.
+  std::size_t max_stacks = 16'000;
+  /// How long the destructor waits for each process that traps exits to end by itself, before it kills.
+  std::chrono::nanoseconds shutdown_timeout = std::chrono::seconds(5);
+  /// Where reports go. Called from any thread.
+  report_sink on_report = print_report;
+
+  static constexpr std::size_t min_stack_size = 16 * 1024;
+};
+
+/// A world of processes: they find each other by pid and by name, and all end with it. Several can live in one
+/// program and know nothing of each other.
+///
+/// Every function may be called from any thread and from processes. The runtime must outlive every call made through
+/// it, its handles and its tables; holding them longer is harmless.
+class runtime {
+ public:
+  /// Starts the scheduler threads. Throws std::invalid_argument when an option is out of its range.
+  explicit runtime(const runtime_options& options = {});
+  runtime(const runtime&) = delete;
+  runtime& operator=(const runtime&) = delete;
+  /// Asks the processes that no other process started to shut down, the youngest first; kills what is left; joins the
+  /// threads. Blocks until every callback has returned: C++ cannot stop running code. Not for use inside a process.
+  ~runtime();
+
+  /// Starts a server: constructs a `T` from `args` inside a new process and returns once that is done.
+  ///
+  /// The class needs nothing but a constructor and what you want to call. Optional members: `handle(const M&)` for
+  /// messages; `static constexpr bool leaf = true` when no function of it ever blocks, which lets callers run it on
+  /// their own stacks; `using messages = kv::message_types<A, B>` for those that senders who only know a pid may send.
+  /// Blocks while the constructor of a server that is no leaf runs. Throws start_error with what the constructor
+  /// threw. Mirrors `GenServer.start/3`.
+  template <class T, class... Args>
+  handle<T> spawn(Args&&... args) {
+    return detail::spawn_server<T>(core(), {}, std::forward<Args>(args)...);
+  }
+  /// The same under a name. Throws name_taken.
+  template <class T, class... Args>
+  handle<T> spawn_named(std::string name, Args&&... args) {
+    return detail::spawn_server<T>(core(), {.name = std::move(name)}, std::forward<Args>(args)...);
+  }
+  /// Starts a process that runs `function()` and ends. Returns at once. Mirrors `spawn/1`.
+  template <std::invocable F>
+  pid spawn(F function) {
+    return detail::spawn_function(core(), {}, std::move(function));
+  }
+
+  /// Sends a message; nothing happens when the receiver is dead. Never blocks.
+  template <class M>
+  void send(pid to, M message) {
+    core().deliver(to, std::make_unique<detail::letter_of<M>>(std::move(message)));
+  }
+  /// Sends an exit signal. See kv::exit.
+  void exit(pid whom, const exit_reason& reason);
+
+  /// Tells whether the process has not ended yet. It may end at any moment after. O(1), never blocks.
+  bool alive(pid id) const noexcept;
+
+  /// Gives a process a name, until it dies or the name is unregistered. Throws name_taken with the holder, and
+  /// call_error when the process is dead. Mirrors `register/2`.
+  template <class T>
+  void register_name(std::string name, const handle<T>& process) {
+    register_name(std::move(name), process.id(), typeid(T));
+  }
+  /// Frees a name; tells whether it was taken.
+  bool unregister_name(std::string_view name);
+  /// Returns the process of that name, if there is one and it is alive. Mirrors `whereis/1`.
+  std::optional<pid> whereis(std::string_view name) const;
+  /// Returns it as a `T`; nothing when the process of that name is something else.
+  template <class T>
+  std::optional<handle<T>> whereis(std::string_view name) const {
+    const auto found = whereis(name, typeid(T));
+    return found ? std::optional(handle<T>(*core_, *found)) : std::nullopt;
+  }
+
+  /// Returns every living process. A snapshot: some may have ended, others been born. O(slots).
+  std::vector<pid> processes() const;
+  /// Returns how many processes live.
+  std::size_t process_count() const noexcept;
+
+  /// The inside, for the library's own templates.
+  detail::core& core() const noexcept { return *core_; }
+
+ private:
+  void register_name(std::string name, pid who, std::type_index type);
+  std::optional<pid> whereis(std::string_view name, std::type_index type) const;
+
+  std::unique_ptr<detail::core> core_;
+};
+
+}  // namespace kv

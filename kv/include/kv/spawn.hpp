@@ -1,0 +1,108 @@
+// How a process is born.
+#pragma once
+
+#include <concepts>
+#include <memory>
+#include <optional>
+#include <string>
+#include <utility>
+
+#include <kv/detail/call.hpp>
+#include <kv/detail/core.hpp>
+#include <kv/handle.hpp>
+
+namespace kv {
+
+/// The messages that a server takes from senders who know only its pid:
+/// `using messages = kv::message_types<kv::created, kv::exited>;`. The runtime's own need not be listed.
+template <class... M>
+struct message_types {};
+
+namespace detail {
+
+template <class T, class M>
+concept handles = requires(T& state, const M& message) { state.handle(message); };
+
+template <class T, class M>
+bool hand_over(T& state, letter& message) {
+  if constexpr (handles<T, M>) {
+    if (const auto* const body = message.as<M>()) {
+      state.handle(*body);
+      return true;
+    }
+  }
+  return false;
+}
+
+template <class T, class... M>
+bool hand_over_any(T& state, letter& message, message_types<M...>) {
+  static_assert((handles<T, M> && ...), "a class lists a message that it has no handle(const M&) for");
+  return (hand_over<T, M>(state, message) || ...);
+}
+
+/// The state of a server, from its construction inside the process to its end.
+template <class T>
+class server final : public behaviour {
+ public:
+  template <class... Args>
+  void construct(Args&&... args) {
+    state_.emplace(std::forward<Args>(args)...);
+  }
+  void* state() noexcept override { return state_ ? &*state_ : nullptr; }
+  const std::type_info& type() const noexcept override { return typeid(T); }
+  bool handle(letter& message) override {
+    if constexpr (requires { typename T::messages; }) {
+      if (hand_over_any(*state_, message, typename T::messages{})) return true;
+    }
+    return hand_over<T, down>(*state_, message) || hand_over<T, exit_signal>(*state_, message);
+  }
+
+ private:
+  std::optional<T> state_;
+};
+
+/// A process that is a function: it takes its messages with receive().
+template <class F>
+class script final : public behaviour {
+ public:
+  void* state() noexcept override { return nullptr; }
+  const std::type_info& type() const noexcept override { return typeid(F); }
+  bool handle(letter&) override { return false; }
+};
+
+struct spawn_options {
+  bool link = false;
+  std::string name;
+};
+
+template <class T, class... Args>
+handle<T> spawn_server(core& home, spawn_options options, Args&&... args) {
+  auto& p = home.create({std::make_unique<server<T>>(), leaf_server<T>, options.link, std::move(options.name)});
+  const handle<T> result(home, p.id());
+  if constexpr (leaf_server<T>) {
+    auto construct = [&](void* body) { static_cast<server<T>*>(body)->construct(std::forward<Args>(args)...); };
+    action_of<decltype(construct)> start(construct);
+    home.start_inline(p, start);
+  } else {
+    // Copies, because a caller that is killed while it waits takes its arguments along.
+    auto construct = keep<server<T>>([](server<T>& body, auto&&... each) { body.construct(std::move(each)...); },
+                                     std::forward<Args>(args)...);
+    home.start_elsewhere(p, std::make_unique<request_of<server<T>, void, decltype(construct)>>(std::move(construct)));
+  }
+  return result;
+}
+
+template <class F>
+pid spawn_function(core& home, const spawn_options& options, F function) {
+  auto& p = home.create({std::make_unique<script<F>>(), false, options.link, options.name});
+  const auto result = p.id();
+  auto run = [function = std::move(function)](void*) mutable {
+    function();
+    current_process->end_with(exit_reason::normal);
+  };
+  home.start_detached(p, std::make_unique<action_of<decltype(run)>>(std::move(run)), executor::urgency::soon);
+  return result;
+}
+
+}  // namespace detail
+}  // namespace kv

@@ -1,0 +1,77 @@
+#include <kv/process.hpp>
+
+#include <stdexcept>
+
+namespace kv {
+
+using detail::this_process;
+
+detail::process& detail::this_process() {
+  if (current_process == nullptr) throw std::logic_error("this works only inside a process");
+  return *current_process;
+}
+
+pid self() { return this_process().id(); }
+
+std::optional<pid> self_if_any() noexcept {
+  return detail::current_process == nullptr ? std::nullopt : std::optional(detail::current_process->id());
+}
+
+monitor_ref monitor(pid target, std::string tag) {
+  auto& p = this_process();
+  return p.home->monitor(p, target, std::move(tag));
+}
+
+void demonitor(monitor_ref ref, bool flush) {
+  auto& p = this_process();
+  p.home->demonitor(p, ref, flush);
+}
+
+void link(pid peer) {
+  auto& p = this_process();
+  p.home->link(p, peer);
+}
+
+void unlink(pid peer) {
+  auto& p = this_process();
+  p.home->unlink(p, peer);
+}
+
+void exit(const exit_reason& reason) {
+  this_process().end_with(reason);
+  throw detail::unwind{};
+}
+
+void exit(pid whom, const exit_reason& reason) {
+  auto& p = this_process();
+  p.home->send_signal(whom, detail::signal::op::exit, p.id(), reason);
+}
+
+bool trap_exit(bool on) { return std::exchange(this_process().traps_exits, on); }
+
+std::optional<pid> whereis(std::string_view name) {
+  return this_process().home->whereis(name);
+}
+
+namespace {
+
+/// Ends the process where it stands in the queue. finish() answers it, once the process counts as dead.
+class stop_request final : public detail::request {
+ public:
+  explicit stop_request(const exit_reason& reason) : reason_(reason) {}
+  const std::type_info& type() const noexcept override { return typeid(stop_request); }
+  void run(void*) override { detail::current_process->end_with(reason_); }
+
+ private:
+  exit_reason reason_;
+};
+
+}  // namespace
+
+void detail::stop(core* home, pid id, const exit_reason& reason, duration timeout) {
+  if (home == nullptr) throw call_error(call_error::code::noproc, id);
+  const auto reply = home->transact(id, std::make_unique<stop_request>(reason), timeout);
+  if (reply->failure != reason) throw call_error(call_error::code::exited, id, reply->failure);
+}
+
+}  // namespace kv

@@ -1,0 +1,51 @@
+#include <kv/report.hpp>
+
+#include <iostream>
+#include <sstream>
+#include <string>
+
+namespace kv {
+
+namespace {
+
+struct printer {
+  std::ostream& out;
+
+  void operator()(const crash_report& r) const {
+    out << "kv: process " << r.who << " (" << r.type;
+    if (!r.name.empty()) out << ", " << r.name;
+    out << ") crashed\n    reason:       " << r.reason;
+    if (!r.last_message.empty()) out << "\n    last message: " << r.last_message;
+  }
+  void operator()(const unhandled_report& r) const {
+    out << "kv: process " << r.who << " (" << r.type << ") dropped a message it does not handle: " << r.message;
+  }
+  void operator()(const restart_report& r) const {
+    out << "kv: supervisor " << r.supervisor << " restarted " << r.child << ": " << r.old_pid << " ended ("
+        << r.reason << "), now " << r.new_pid;
+  }
+  void operator()(const give_up_report& r) const {
+    out << "kv: supervisor " << r.supervisor << " gives up after " << r.restarts << " restarts\n    last child: "
+        << r.child << "\n    reason:     " << r.reason;
+  }
+  void operator()(const handler_report& r) const {
+    out << "kv: event manager " << r.manager << " removed handler " << r.handler << ": " << r.why;
+  }
+  void operator()(const oddity_report& r) const { out << "kv: process " << r.who << ": " << r.what; }
+};
+
+}  // namespace
+
+std::ostream& operator<<(std::ostream& out, const report& entry) {
+  std::visit(printer{out}, entry);
+  return out;
+}
+
+void print_report(const report& entry) {
+  // One write a report, so that the blocks of two threads do not mix.
+  std::ostringstream block;
+  block << entry << '\n';
+  std::cerr << block.str();
+}
+
+}  // namespace kv

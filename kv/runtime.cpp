@@ -1,0 +1,63 @@
+#include <kv/runtime.hpp>
+
+#include <cassert>
+#include <stdexcept>
+
+#include <kv/process.hpp>
+
+#include "thread_executor.hpp"
+
+namespace kv {
+
+namespace {
+
+const runtime_options& checked(const runtime_options& options) {
+  if (options.threads == 0) throw std::invalid_argument("runtime_options::threads is 0; at least 1 is needed");
+  if (options.stack_size < runtime_options::min_stack_size) {
+    throw std::invalid_argument("runtime_options::stack_size is " + std::to_string(options.stack_size) +
+                                "; at least " + std::to_string(runtime_options::min_stack_size) + " is needed");
+  }
+  if (options.max_stacks < options.threads) {
+    throw std::invalid_argument("runtime_options::max_stacks is " + std::to_string(options.max_stacks) +
+                                "; at least one for each thread is needed: " + std::to_string(options.threads));
+  }
+  if (!options.on_report) throw std::invalid_argument("runtime_options::on_report is empty; pass a function");
+  return options;
+}
+
+}  // namespace
+
+runtime::runtime(const runtime_options& options)
+    : core_(std::make_unique<detail::core>(checked(options).on_report, options.shutdown_timeout)) {
+  core_->start(std::make_unique<detail::thread_executor>(*core_, options.threads, options.stack_size, options.max_stacks));
+}
+
+runtime::~runtime() {
+  assert((detail::current_process == nullptr || detail::current_process->home != core_.get()) &&
+         "a runtime cannot be destroyed by one of its own processes");
+  core_->shut_down();
+}
+
+void runtime::exit(pid whom, const exit_reason& reason) {
+  core_->send_signal(whom, detail::signal::op::exit, self_if_any().value_or(pid{}), reason);
+}
+
+bool runtime::alive(pid id) const noexcept { return core_->alive(id); }
+
+void runtime::register_name(std::string name, pid who, std::type_index type) {
+  core_->register_name(std::move(name), who, type);
+}
+
+bool runtime::unregister_name(std::string_view name) { return core_->unregister_name(name); }
+
+std::optional<pid> runtime::whereis(std::string_view name) const { return core_->whereis(name); }
+
+std::optional<pid> runtime::whereis(std::string_view name, std::type_index type) const {
+  return core_->whereis(name, type);
+}
+
+std::vector<pid> runtime::processes() const { return core_->processes(); }
+
+std::size_t runtime::process_count() const noexcept { return core_->live_count(); }
+
+}  // namespace kv

@@ -1,0 +1,57 @@
+#include <kv/detail/slab.hpp>
+
+#include <limits>
+#include <new>
+
+#include <kv/detail/core.hpp>
+
+namespace kv::detail {
+
+pid process::id() const noexcept { return {slot, generation.load(std::memory_order_relaxed), home->node()}; }
+
+slab::~slab() {
+  for (auto& chunk : chunks_) {
+    auto* const first = chunk.load(std::memory_order_relaxed);
+    if (first == nullptr) return;
+    delete[] first;
+  }
+}
+
+process* slab::take() {
+  const std::lock_guard lock(mutex_);
+  if (is_shut_) return nullptr;
+  auto* p = first_free_;
+  if (p != nullptr) {
+    first_free_ = std::exchange(p->next_ready, nullptr);
+  } else {
+    p = &grow();
+  }
+  p->mailbox.open();
+  return p;
+}
+
+process& slab::grow() {
+  const auto slot = used_.load(std::memory_order_relaxed);
+  auto& chunk = chunks_.at(slot / chunk_slots);
+  if (slot % chunk_slots == 0) chunk.store(new process[chunk_slots], std::memory_order_release);
+  auto& p = *at(slot);
+  p.slot = slot;
+  p.home = &owner_;
+  used_.store(slot + 1, std::memory_order_release);
+  return p;
+}
+
+void slab::give_back(process& p) {
+  if (p.generation.load(std::memory_order_relaxed) == std::numeric_limits<std::uint32_t>::max()) return;
+  const std::lock_guard lock(mutex_);
+  p.next_ready = nullptr;
+  (first_free_ == nullptr ? first_free_ : last_free_->next_ready) = &p;
+  last_free_ = &p;
+}
+
+void slab::shut() {
+  const std::lock_guard lock(mutex_);
+  is_shut_ = true;
+}
+
+}  // namespace kv::detail

@@ -1,0 +1,241 @@
+#include "thread_executor.hpp"
+
+#include <random>
+
+#include <kv/detail/core.hpp>
+
+namespace kv::detail {
+
+namespace {
+
+/// The scheduler thread this is, if it is one. Set once, at its start.
+constinit thread_local scheduler_thread* this_thread = nullptr;
+
+/// How often an idle thread, or a caller of a busy leaf, looks again before it sleeps: a few microseconds, less than a
+/// sleep and a wake-up cost. Without a second core there is nobody to wait for.
+unsigned spins() { return std::thread::hardware_concurrency() > 1 ? 100 : 0; }
+
+void relax() noexcept {
+#if defined(__x86_64__)
+  __builtin_ia32_pause();
+#endif
+}
+
+}  // namespace
+
+// parker ---------------------------------------------------------------------------------------------------------
+
+bool parker::park_until(time_point deadline) {
+  std::unique_lock lock(mutex_);
+  if (deadline == time_point::max()) {
+    condition_.wait(lock, [this] { return woken_; });
+  } else {
+    condition_.wait_until(lock, deadline, [this] { return woken_; });
+  }
+  return std::exchange(woken_, false);
+}
+
+void parker::unpark() noexcept {
+  const std::lock_guard lock(mutex_);
+  woken_ = true;
+  condition_.notify_one();
+}
+
+// scheduler_thread -----------------------------------------------------------------------------------------------
+
+scheduler_thread::scheduler_thread(thread_executor& owner, std::size_t index)
+    : owner_(owner), index_(index), workers_(owner.core_, *this, owner.stacks_) {}
+
+void scheduler_thread::start() {
+  thread_ = std::thread([this] {
+    this_thread = this;
+    workers_.run();
+  });
+}
+
+void scheduler_thread::push(process& p, executor::urgency how) {
+  const bool suspended_here = parked_state(p) != nullptr;
+  const bool mine = this_thread == this;
+  if (mine && suspended_here) return resumable_.push(p);
+  if (mine && how == executor::urgency::handoff && handoff_ == nullptr) {
+    handoff_ = &p;
+    return;
+  }
+  {
+    const std::lock_guard lock(mutex_);
+    (suspended_here ? shared_.resumable : shared_.runnable).push(p);
+    has_shared_.store(true, std::memory_order_relaxed);
+  }
+  if (!mine && wake_if_parked()) return;
+  if (!suspended_here) owner_.wake_somebody();
+}
+
+bool scheduler_thread::suspend(process& p, time_point deadline) {
+  workers_.prepare_successor();
+  parked_process here;
+  here.who = &p;
+  here.home = this;
+  here.fiber = boost::fibers::context::active();
+  here.deadline = deadline;
+  p.waiting->parked = &here;
+  if (deadline != time_point::max()) deadlines_.insert(here);
+  // From the release on another thread may claim and queue it; this thread continues it only after the switch.
+  if (p.mailbox.try_release()) workers_.suspend();
+  if (here.is_linked()) deadlines_.erase(deadlines_.iterator_to(here));
+  p.waiting->parked = nullptr;
+  current_process = &p;
+  return !here.timed_out;
+}
+
+process* scheduler_thread::steal() {
+  if (!has_shared_.load(std::memory_order_relaxed)) return nullptr;
+  const std::lock_guard lock(mutex_);
+  auto* const p = shared_.runnable.pop();
+  has_shared_.store(!shared_.runnable.empty() || !shared_.resumable.empty(), std::memory_order_relaxed);
+  return p;
+}
+
+bool scheduler_thread::wake_if_parked() noexcept {
+  if (!parked_.load(std::memory_order_relaxed) || !parked_.exchange(false, std::memory_order_relaxed)) return false;
+  owner_.parked_count_.fetch_sub(1, std::memory_order_relaxed);
+  parker_.unpark();
+  return true;
+}
+
+process* scheduler_thread::next() {
+  for (;;) {
+    if (auto* const p = next_ready_process()) return p;
+    if (owner_.stopping_.load(std::memory_order_acquire)) return nullptr;
+    sleep();
+    expire_deadlines();
+  }
+}
+
+process* scheduler_thread::next_ready_process() {
+  if (++ticks_ % 64 == 0) {  // now and then, so that neither timeouts nor other threads' work starve
+    if (!deadlines_.empty()) expire_deadlines();
+    if (auto* const p = take_shared()) return p;
+  }
+  if (handoff_ != nullptr) return std::exchange(handoff_, nullptr);
+  if (auto* const p = resumable_.pop()) return p;
+  if (auto* const p = take_shared()) return p;
+  return owner_.steal_for(index_);
+}
+
+process* scheduler_thread::take_shared() {
+  if (!has_shared_.load(std::memory_order_relaxed)) return nullptr;
+  const std::lock_guard lock(mutex_);
+  auto* p = shared_.resumable.pop();
+  if (p == nullptr) p = shared_.runnable.pop();
+  has_shared_.store(!shared_.runnable.empty() || !shared_.resumable.empty(), std::memory_order_relaxed);
+  return p;
+}
+
+void scheduler_thread::expire_deadlines() {
+  if (deadlines_.empty()) return;
+  const auto now = owner_.now();
+  while (!deadlines_.empty() && deadlines_.begin()->deadline <= now) {
+    auto& due = *deadlines_.begin();
+    deadlines_.erase(deadlines_.begin());
+    // When the claim is taken, whoever took it is about to queue the process: then it was in time.
+    if (!due.who->mailbox.try_claim()) continue;
+    due.timed_out = true;
+    resumable_.push(*due.who);
+  }
+}
+
+void scheduler_thread::sleep() {
+  for (auto tries = owner_.patience_; tries > 0; --tries) {
+    if (has_shared_.load(std::memory_order_relaxed) || owner_.anything_to_steal(index_)) return;
+    relax();
+  }
+  owner_.parked_count_.fetch_add(1, std::memory_order_relaxed);
+  parked_.store(true, std::memory_order_relaxed);
+  if (!owner_.anything_at_all(index_)) {
+    parker_.park_until(deadlines_.empty() ? time_point::max() : deadlines_.begin()->deadline);
+  }
+  if (parked_.exchange(false, std::memory_order_relaxed)) {
+    owner_.parked_count_.fetch_sub(1, std::memory_order_relaxed);
+  }
+}
+
+bool scheduler_thread::has_work_for(std::size_t index) noexcept {
+  const std::lock_guard lock(mutex_);
+  return !shared_.runnable.empty() || (index == index_ && !shared_.resumable.empty());
+}
+
+// thread_executor ------------------------------------------------------------------------------------------------
+
+thread_executor::thread_executor(core& c, unsigned threads, std::size_t stack_size, std::size_t max_stacks)
+    : core_(c), stacks_(stack_size, max_stacks), patience_(spins()) {
+  for (std::size_t i = 0; i < threads; ++i) threads_.push_back(std::make_unique<scheduler_thread>(*this, i));
+  for (auto& thread : threads_) thread->start();
+}
+
+thread_executor::~thread_executor() = default;
+
+void thread_executor::ready(process& p, urgency how) noexcept {
+  if (auto* const parked = parked_state(p)) {
+    return parked->home != nullptr ? parked->home->push(p, how) : parked->sleeping_thread->unpark();
+  }
+  if (this_thread != nullptr && this_thread->belongs_to(*this)) return this_thread->push(p, how);
+  const auto turn = next_thread_.fetch_add(1, std::memory_order_relaxed);
+  threads_[turn % threads_.size()]->push(p, how);
+}
+
+bool thread_executor::suspend(process& p, time_point deadline) {
+  if (!p.is_external) return this_thread->suspend(p, deadline);
+  static thread_local parker here;
+  parked_process me;
+  me.sleeping_thread = &here;
+  p.waiting->parked = &me;
+  bool in_time = true;
+  if (p.mailbox.try_release() && !here.park_until(deadline)) {
+    // Too late, unless somebody has just taken the claim: then his wake-up is under way and has to be waited for.
+    in_time = !p.mailbox.try_claim();
+    if (in_time) here.park_until(time_point::max());
+  }
+  p.waiting->parked = nullptr;
+  return in_time;
+}
+
+std::uint64_t thread_executor::random() noexcept {
+  static thread_local std::mt19937_64 engine{std::random_device{}()};
+  return engine();
+}
+
+void thread_executor::stop() noexcept {
+  stopping_.store(true, std::memory_order_release);
+  for (auto& thread : threads_) thread->wake();
+  for (auto& thread : threads_) thread->join();
+}
+
+process* thread_executor::steal_for(std::size_t thief) {
+  for (std::size_t i = 1; i < threads_.size(); ++i) {
+    if (auto* const p = threads_[(thief + i) % threads_.size()]->steal()) return p;
+  }
+  return nullptr;
+}
+
+bool thread_executor::anything_to_steal(std::size_t thief) const noexcept {
+  for (std::size_t i = 1; i < threads_.size(); ++i) {
+    if (threads_[(thief + i) % threads_.size()]->looks_stealable()) return true;
+  }
+  return false;
+}
+
+bool thread_executor::anything_at_all(std::size_t index) noexcept {
+  for (auto& thread : threads_) {
+    if (thread->has_work_for(index)) return true;
+  }
+  return stopping_.load(std::memory_order_acquire);
+}
+
+void thread_executor::wake_somebody() noexcept {
+  if (parked_count_.load(std::memory_order_relaxed) == 0) return;
+  for (auto& thread : threads_) {
+    if (thread->wake_if_parked()) return;
+  }
+}
+
+}  // namespace kv::detail

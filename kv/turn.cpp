@@ -1,0 +1,256 @@
+// The life of a message inside its receiver, and the death of a process.
+#include <cassert>
+
+#include <kv/detail/core.hpp>
+#include <kv/detail/table_directory.hpp>
+
+#include "names.hpp"
+
+namespace kv::detail {
+
+// Turns ----------------------------------------------------------------------------------------------------------
+
+void core::run(process& p) noexcept {
+  const run_as as(p);
+  for (auto left = executor_->turn_length(); !p.must_exit; --left) {
+    if (p.mailbox.has_messages()) drain(p);
+    if (p.must_exit) break;
+    if (p.queue.empty() || p.is_suspended) {
+      if (p.mailbox.try_release()) return;
+      continue;
+    }
+    if (left == 0) return executor_->ready(p, executor::urgency::soon);
+    handle_one(p);
+  }
+  finish(p);
+}
+
+void core::settle(process& p) noexcept {
+  if (p.must_exit) {
+    const run_as as(p);
+    return finish(p);
+  }
+  executor_->ready(p, executor::urgency::soon);
+}
+
+bool core::claim_soon(process& p) noexcept {
+  for (auto tries = executor_->patience(); tries > 0; --tries) {
+    if (p.mailbox.looks_idle() && p.mailbox.try_claim()) return true;
+#if defined(__x86_64__)
+    __builtin_ia32_pause();
+#endif
+  }
+  return false;
+}
+
+void core::fail_inline(process& p, std::exception_ptr why, const std::type_info& message) {
+  const auto id = p.id();
+  if (why) {
+    p.crashed = !p.must_exit;
+    p.end_with(exit_reason::error(why));
+  }
+  const auto reason = p.reason;
+  p.inline_message = &message;
+  {
+    const run_as as(p);
+    finish(p);
+  }
+  throw call_error(call_error::code::exited, id, reason);
+}
+
+void core::handle_one(process& p) noexcept {
+  p.current = p.queue.pop();
+  std::exception_ptr failure;
+  try {
+    dispatch(p, *p.current);
+  } catch (const unwind&) {
+    assert(p.must_exit);
+  } catch (...) {
+    failure = std::current_exception();
+  }
+  // Outside the catch block: telling others switches fibers, and the exception belongs to this one.
+  if (failure) {
+    p.crashed = !p.must_exit;
+    p.end_with(exit_reason::error(failure));
+  }
+  if (p.must_exit) return;  // finish() answers the caller, once the process counts as dead
+  p.is_starting = false;
+  auto done = std::move(p.current);
+  if (done->kind == message_kind::request) answer(std::move(done), nullptr);
+}
+
+void core::dispatch(process& p, message& what) {
+  if (what.kind == message_kind::letter) return deliver_letter(p, static_cast<letter&>(what));
+  if (!p.is_starting) return static_cast<action&>(what).run(p.state);
+  static_cast<action&>(what).run(p.body.get());
+  p.state = p.body->state();
+}
+
+void core::deliver_letter(process& p, letter& what) {
+  if (what.deliver(p.state) || p.body->handle(what)) return;
+  // As gen_server: whoever does not handle exits ends with its parent. The runtime is the parent of all roots.
+  if (const auto* exit = what.as<exit_signal>(); exit != nullptr && (!exit->from || exit->from == p.parent)) {
+    return p.end_with(exit->reason);
+  }
+  report_now(unhandled_report{p.id(), type_name(p.body->type()), type_name(what.type())});
+}
+
+// Arrivals -------------------------------------------------------------------------------------------------------
+
+void core::drain(process& p) noexcept {
+  for (auto* node = p.mailbox.take_all(); node != nullptr;) {
+    message_ptr what(std::exchange(node, node->next));
+    accept(p, std::move(what));
+  }
+}
+
+void core::accept(process& p, message_ptr what) noexcept {
+  const auto id = p.id();
+  if (what->generation != id.generation) {
+    // It was meant for the process that lived here before and died while this was being pushed.
+    return bounce({id.slot, what->generation, id.node}, std::move(what), exit_reason::noproc);
+  }
+  if (what->kind == message_kind::signal) {
+    try {
+      apply(p, static_cast<signal&>(*what));
+    } catch (...) {
+      p.end_with(exit_reason::error(std::current_exception()));  // out of memory: this process's problem alone
+    }
+    return;
+  }
+  if (what->kind == message_kind::request && static_cast<request&>(*what).answered) {
+    const bool wanted = p.waiting != nullptr && p.waiting->awaited == static_cast<request&>(*what).ref;
+    if (wanted) p.waiting->reply = std::move(what);
+    return;  // a late reply is nobody's
+  }
+  p.queue.push(std::move(what));
+}
+
+void core::apply(process& p, signal& what) {
+  switch (what.operation) {
+    case signal::op::exit: return apply_exit(p, what.from, what.reason);
+    case signal::op::link: p.ties().links.insert(what.from); return;
+    case signal::op::unlink: p.ties().links.erase(what.from); return;
+    case signal::op::link_exit:
+      // Whoever has unlinked in the meantime must not hear of it.
+      if (p.bonds && p.bonds->links.erase(what.from) > 0) apply_exit(p, what.from, what.reason);
+      return;
+    case signal::op::monitor: p.ties().watchers.insert({what.from, what.ref}); return;
+    case signal::op::demonitor: p.ties().watchers.erase({what.from, what.ref}); return;
+    case signal::op::down: {
+      if (!p.bonds) return;
+      auto row = p.bonds->monitoring.extract(what.ref.id);
+      if (row.empty()) return;  // demonitored
+      down news{what.from, what.reason, what.ref, std::move(row.mapped().tag)};
+      p.queue.push(std::make_unique<letter_of<down>>(std::move(news)));
+      return;
+    }
+    case signal::op::resume: p.is_suspended = false; return;
+  }
+}
+
+void core::apply_exit(process& p, pid from, const exit_reason& why) {
+  if (p.is_ending) return;
+  const bool is_kill = why.what() == exit_reason::kind::kill;
+  if (is_kill && !p.is_external) return p.end_with(exit_reason::killed);
+  if (p.traps_exits) {
+    p.queue.push(std::make_unique<letter_of<exit_signal>>(exit_signal{from, is_kill ? exit_reason::killed : why}));
+    return;
+  }
+  if (why.what() == exit_reason::kind::normal && from != p.id()) return;
+  p.end_with(why);
+}
+
+// Answers --------------------------------------------------------------------------------------------------------
+
+void core::answer(message_ptr what, const exit_reason* failure) noexcept {
+  auto& call = static_cast<request&>(*what);
+  call.answered = true;
+  if (failure != nullptr) {
+    call.failed = true;
+    call.failure = *failure;
+  }
+  call.caller_core->deliver(call.caller, std::move(what), executor::urgency::handoff);
+}
+
+void core::bounce(pid to, message_ptr what, const exit_reason& why) noexcept {
+  if (what->kind == message_kind::request && !static_cast<request&>(*what).answered) {
+    return answer(std::move(what), &why);
+  }
+  if (what->kind != message_kind::signal) return;
+  const auto& lost = static_cast<const signal&>(*what);
+  if (lost.operation == signal::op::link) send_signal(lost.from, signal::op::link_exit, to, why);
+  if (lost.operation == signal::op::monitor) send_signal(lost.from, signal::op::down, to, why, lost.ref);
+}
+
+// Death ----------------------------------------------------------------------------------------------------------
+//
+// The order is what others rely on:
+//   1. the crash is reported and the state destroyed, while the process can still send;
+//   2. the generation moves on: from here everybody who asks is told noproc, and nothing new can be given to it;
+//   3. its names are free and its tables moved or dropped, before anybody learns of the death;
+//   4. the mailbox is closed, and whoever waits for an answer gets the reason;
+//   5. links and monitors are told, last, so that everything it sent arrived before;
+//   6. the slot is free for somebody else.
+
+void core::finish(process& p) noexcept {
+  const auto id = p.id();
+  const auto why = p.reason;
+  p.is_ending = true;
+  if (p.crashed && !p.is_starting) report_crash(p);
+  p.body.reset();
+  drain(p);
+  const auto bonds = std::move(p.bonds);
+  if (bonds && p.is_starting) bonds->links.erase(p.parent);  // a failed start is told by start_error alone
+
+  // Release pairs with the acquire in find(); sequentially consistent because of has_names.
+  p.generation.store(id.generation + 1);
+  if (p.has_names.load()) names_->forget(id);
+  tables_->owner_died(id);
+
+  if (p.current) bounce(id, std::move(p.current), why);
+  while (auto waiting = p.queue.pop()) bounce(id, std::move(waiting), why);
+  for (auto* node = p.mailbox.close(); node != nullptr;) {
+    message_ptr what(std::exchange(node, node->next));
+    bounce(id, std::move(what), why);
+  }
+  if (bonds) tell_the_bereaved(id, *bonds, why);
+  clear(p);
+}
+
+void core::report_crash(const process& p) const noexcept {
+  const auto* const message = p.current ? &p.current->type() : p.inline_message;
+  report_now(crash_report{.who = p.id(),
+                          .name = p.has_names.load() ? names_->name_of(p.id()) : "",
+                          .type = type_name(p.body->type()),
+                          .last_message = message != nullptr ? type_name(*message) : "",
+                          .reason = p.reason});
+}
+
+void core::tell_the_bereaved(pid who, const relations& bonds, const exit_reason& why) noexcept {
+  for (const auto peer : bonds.links) send_signal(peer, signal::op::link_exit, who, why);
+  for (const auto& w : bonds.watchers) send_signal(w.who, signal::op::down, who, why, w.ref);
+  for (const auto& [ref, watched] : bonds.monitoring) {
+    send_signal(watched.target, signal::op::demonitor, who, {}, monitor_ref{ref});
+  }
+}
+
+void core::clear(process& p) noexcept {
+  const bool counted = !p.is_external;
+  p.is_leaf = p.is_external = p.must_exit = p.traps_exits = p.is_suspended = false;
+  p.is_starting = p.is_ending = p.crashed = false;
+  p.state = nullptr;
+  p.inline_message = nullptr;
+  p.reason = {};
+  p.parent = {};
+  p.refs_given = 0;
+  p.root_serial.store(0, std::memory_order_relaxed);
+  p.has_names.store(false, std::memory_order_relaxed);
+  slots_.give_back(p);
+  if (!counted) return;
+  // Under the lock, so that shut_down cannot see zero, return and destroy the condition variable before notify_all.
+  const std::lock_guard lock(idle_mutex_);
+  if (live_.fetch_sub(1, std::memory_order_relaxed) == 1) nobody_left_.notify_all();
+}
+
+}  // namespace kv::detail
