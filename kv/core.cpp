@@ -179,6 +179,7 @@ process& core::create(birth what) {
   live_.fetch_add(1, std::memory_order_relaxed);
   p->body = std::move(what.body);
   p->state = p->body->state();
+  p->type.store(&p->body->type(), std::memory_order_release);
   p->is_leaf = what.leaf;
   p->is_starting = true;
   if (parent != nullptr) {

@@ -27,6 +27,10 @@ void demonitor(monitor_ref ref, bool flush) {
   p.home->demonitor(p, ref, flush);
 }
 
+std::optional<down> await(monitor_ref ref, std::chrono::nanoseconds timeout) {
+  return receive_if<down>([ref](const down& d) { return d.ref == ref; }, timeout);
+}
+
 void link(pid peer) {
   auto& p = this_process();
   p.home->link(p, peer);

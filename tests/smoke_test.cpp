@@ -12,8 +12,8 @@ struct box {
   void boom() { throw std::runtime_error("boom"); }
 };
 struct front {
-  kv::handle<box> b;
-  explicit front(kv::handle<box> x) : b(x) {}
+  kv::ref<box> b;
+  explicit front(kv::ref<box> x) : b(x) {}
   std::optional<std::string> get(std::string_view k) { return b.call(&box::get, k); }
   int slow() { kv::receive<int>(); return 7; }
 };
@@ -50,4 +50,23 @@ TEST_CASE("ping") {
 }
 TEST_CASE("start stop") {
   for (int i = 0; i < 200; ++i) { kv::runtime rt({.threads = 2}); rt.spawn([]{ kv::receive<int>(); }); }
+}
+#include <kv/kv.hpp>
+TEST_CASE("tree smoke") {
+  kv::runtime rt({.threads = 2});
+  auto t = kv::start_tree(rt);
+  std::atomic<int> n = 0;
+  t.events.add_handler([&](const kv::created& c) { ++n; std::cerr << c << "\n"; });
+  t.events.add_handler([&](const kv::exited& c) { std::cerr << c << "\n"; });
+  auto b = t.registry.create("shopping");
+  CHECK(n == 1);
+  b.call(&kv::bucket::put, "milk", "3");
+  rt.exit(*t.registry.server_pid(), kv::exit_reason::kill);
+  while (!t.registry.server_pid());
+  CHECK(t.registry.lookup("shopping")->call(&kv::bucket::get, "milk") == "3");
+  rt.exit(*t.events.manager_pid(), kv::exit_reason::kill);
+  while (!t.registry.server_pid());
+  b.stop();
+  t.stop();
+  CHECK(kv::all_tables(rt).empty());
 }

@@ -11,7 +11,7 @@
 #include <kv/detail/call.hpp>
 #include <kv/detail/receive.hpp>
 #include <kv/exit_reason.hpp>
-#include <kv/handle.hpp>
+#include <kv/ref.hpp>
 #include <kv/messages.hpp>
 #include <kv/pid.hpp>
 #include <kv/runtime.hpp>
@@ -34,7 +34,7 @@ std::optional<pid> self_if_any() noexcept;
 
 /// Starts a server. See runtime::spawn.
 template <class T, class... Args>
-handle<T> spawn(Args&&... args) {
+ref<T> spawn(Args&&... args) {
   return detail::spawn_server<T>(*detail::this_process().home, {}, std::forward<Args>(args)...);
 }
 template <std::invocable F>
@@ -44,7 +44,7 @@ pid spawn(F function) {
 /// Starts a server or function that is linked to the caller from before its first instruction. A constructor that
 /// throws is told by start_error alone; the link is gone then. Mirrors `GenServer.start_link/3`, `spawn_link/1`.
 template <class T, class... Args>
-handle<T> spawn_link(Args&&... args) {
+ref<T> spawn_link(Args&&... args) {
   return detail::spawn_server<T>(*detail::this_process().home, {.link = true, .name = {}}, std::forward<Args>(args)...);
 }
 template <std::invocable F>
@@ -53,7 +53,7 @@ pid spawn_link(F function) {
 }
 /// The same under a name. Throws name_taken.
 template <class T, class... Args>
-handle<T> spawn_link_named(std::string name, Args&&... args) {
+ref<T> spawn_link_named(std::string name, Args&&... args) {
   return detail::spawn_server<T>(*detail::this_process().home, {.link = true, .name = std::move(name)},
                                  std::forward<Args>(args)...);
 }
@@ -94,6 +94,18 @@ template <class M>
   return result;
 }
 
+/// Waits for a message of that type of which `wanted(message)` is true; the others stay for later. Nothing when none
+/// came in time.
+template <class M, std::predicate<const M&> Predicate>
+[[nodiscard]] std::optional<M> receive_if(Predicate wanted, std::chrono::nanoseconds timeout = infinity) {
+  auto& p = detail::this_process();
+  const auto found = detail::take_letter(p, p.home->deadline_after(timeout), [&](detail::letter& m) {
+    const auto* const body = m.as<M>();
+    return body != nullptr && wanted(*body);
+  });
+  return found ? std::optional<M>(std::move(*static_cast<detail::letter&>(*found).as<M>())) : std::nullopt;
+}
+
 // Watch ------------------------------------------------------------------------------------------------------------
 
 /// Watches a process: a `down` with this tag comes when it ends, and at once, with `noproc`, when it is dead. The tag
@@ -101,6 +113,8 @@ template <class M>
 monitor_ref monitor(pid target, std::string tag = {});
 /// Takes the monitor back: no `down` of it comes any more. With `flush`, one that has come already is removed, too.
 void demonitor(monitor_ref ref, bool flush = false);
+/// Waits for the `down` of that monitor; nothing when it does not come in time.
+[[nodiscard]] std::optional<down> await(monitor_ref ref, std::chrono::nanoseconds timeout = infinity);
 /// Ties the caller to a process: when one of them ends, the other gets an exit signal. Once is enough, in either
 /// direction. A dead process answers with the exit signal `noproc`. Mirrors `link/1`.
 void link(pid peer);

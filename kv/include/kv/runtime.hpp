@@ -11,7 +11,7 @@
 #include <thread>
 #include <vector>
 
-#include <kv/handle.hpp>
+#include <kv/ref.hpp>
 #include <kv/report.hpp>
 #include <kv/spawn.hpp>
 
@@ -57,12 +57,12 @@ class runtime {
   /// Blocks while the constructor of a server that is no leaf runs. Throws start_error with what the constructor
   /// threw. Mirrors `GenServer.start/3`.
   template <class T, class... Args>
-  handle<T> spawn(Args&&... args) {
+  ref<T> spawn(Args&&... args) {
     return detail::spawn_server<T>(core(), {}, std::forward<Args>(args)...);
   }
   /// The same under a name. Throws name_taken.
   template <class T, class... Args>
-  handle<T> spawn_named(std::string name, Args&&... args) {
+  ref<T> spawn_named(std::string name, Args&&... args) {
     return detail::spawn_server<T>(core(), {.name = std::move(name)}, std::forward<Args>(args)...);
   }
   /// Starts a process that runs `function()` and ends. Returns at once. Mirrors `spawn/1`.
@@ -85,7 +85,7 @@ class runtime {
   /// Gives a process a name, until it dies or the name is unregistered. Throws name_taken with the holder, and
   /// call_error when the process is dead. Mirrors `register/2`.
   template <class T>
-  void register_name(std::string name, const handle<T>& process) {
+  void register_name(std::string name, const ref<T>& process) {
     register_name(std::move(name), process.id(), typeid(T));
   }
   /// Frees a name; tells whether it was taken.
@@ -94,9 +94,9 @@ class runtime {
   std::optional<pid> whereis(std::string_view name) const;
   /// Returns it as a `T`; nothing when the process of that name is something else.
   template <class T>
-  std::optional<handle<T>> whereis(std::string_view name) const {
+  std::optional<ref<T>> whereis(std::string_view name) const {
     const auto found = whereis(name, typeid(T));
-    return found ? std::optional(handle<T>(*core_, *found)) : std::nullopt;
+    return found ? std::optional(ref<T>(*core_, *found)) : std::nullopt;
   }
 
   /// Returns every living process. A snapshot: some may have ended, others been born. O(slots).

@@ -9,7 +9,7 @@
 
 #include <kv/detail/call.hpp>
 #include <kv/detail/core.hpp>
-#include <kv/handle.hpp>
+#include <kv/ref.hpp>
 
 namespace kv {
 
@@ -76,9 +76,9 @@ struct spawn_options {
 };
 
 template <class T, class... Args>
-handle<T> spawn_server(core& home, spawn_options options, Args&&... args) {
+ref<T> spawn_server(core& home, spawn_options options, Args&&... args) {
   auto& p = home.create({std::make_unique<server<T>>(), leaf_server<T>, options.link, std::move(options.name)});
-  const handle<T> result(home, p.id());
+  const ref<T> result(home, p.id());
   if constexpr (leaf_server<T>) {
     auto construct = [&](void* body) { static_cast<server<T>*>(body)->construct(std::forward<Args>(args)...); };
     action_of<decltype(construct)> start(construct);

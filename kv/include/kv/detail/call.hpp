@@ -42,7 +42,7 @@ auto keep(F&& function, Args&&... args) {
 
 /// The result of a call: by value, because a reference would reach into another process.
 template <class T, class F, class... Args>
-using call_result = std::decay_t<std::invoke_result_t<F, T&, Args...>>;
+using call_result = std::decay_t<std::invoke_result_t<std::decay_t<F>, T&, kept<Args>...>>;
 
 template <class R>
 struct result_slot {
@@ -103,12 +103,21 @@ class inline_turn {
   bool ended_ = false;
 };
 
+/// Some parameters take only what a queued call would bring, such as std::string where text was given as a view.
+template <class T, class F, class... Args>
+inline constexpr bool takes_as_given = std::is_invocable_v<F, T&, Args...>;
+
 template <class T, class R, class F, class... Args>
 R call_inline(core& home, process& p, F&& function, Args&&... args) {
   inline_turn turn(home, p);
   std::exception_ptr failure;
   try {
-    return std::invoke(std::forward<F>(function), *static_cast<T*>(p.state), std::forward<Args>(args)...);
+    auto& state = *static_cast<T*>(p.state);
+    if constexpr (takes_as_given<T, F, Args...>) {
+      return std::invoke(std::forward<F>(function), state, std::forward<Args>(args)...);
+    } else {
+      return std::invoke(std::forward<F>(function), state, kept<Args>(std::forward<Args>(args))...);
+    }
   } catch (const unwind&) {
   } catch (...) {
     failure = std::current_exception();

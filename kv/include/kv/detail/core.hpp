@@ -65,6 +65,12 @@ class core {
     return p != nullptr && p->generation.load(std::memory_order_acquire) == id.generation ? p : nullptr;
   }
   bool alive(pid id) const noexcept { return find(id) != nullptr; }
+  /// Any thread. Tells whether it is alive and its state is of that type.
+  bool alive_as(pid id, const std::type_info& type) const noexcept {
+    const auto* const p = find(id);
+    // Read before the generation is checked again, so it is the type of that process and not of the next one here.
+    return p != nullptr && p->type.load(std::memory_order_acquire) == &type && alive(id);
+  }
   std::size_t live_count() const noexcept { return live_.load(std::memory_order_relaxed); }
   std::vector<pid> processes() const;
 
@@ -103,6 +109,11 @@ class core {
   /// The current process. Waits until something has arrived or the deadline has passed (false). Throws unwind when
   /// the process has to end, leaf_blocked for a leaf, out_of_stacks.
   bool wait(process& self, suspension& how, time_point deadline);
+  /// The current process, before it takes a message. Obeys the signals that have come. Throws unwind.
+  void check_signals(process& self) {
+    if (self.mailbox.has_messages()) drain(self);
+    throw_if_ending(self);
+  }
   time_point deadline_after(duration timeout) noexcept;
 
   void send_signal(pid to, signal::op what, pid from, const exit_reason& why = {}, monitor_ref ref = {}) noexcept;

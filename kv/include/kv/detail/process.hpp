@@ -67,6 +67,8 @@ struct alignas(64) process {
   // Any thread.
   inbox mailbox;
   std::atomic<std::uint32_t> generation{1};  // bumped at death, before anybody is told; release/acquire with alive()
+  // The class of its state. Written before the pid is given away; read by who found the pid somewhere.
+  std::atomic<const std::type_info*> type{nullptr};
   // Some name may be its. Set before its life is checked, read after its death is declared, both sequentially
   // consistent: so either the registrar sees the death or the dying sees the name.
   std::atomic<bool> has_names{false};

@@ -32,22 +32,26 @@ bool offer(letter& message, F& handler) {
   return body != nullptr;
 }
 
-/// Hands the first message that fits to its handler, waiting for it until the deadline; false when none came.
-template <class... Handlers>
-bool receive_until(process& self, time_point deadline, Handlers&... handlers) {
-  const auto fits = [](message& m) {
-    return m.kind == message_kind::letter && ((static_cast<letter&>(m).as<argument_of<Handlers>>() != nullptr) || ...);
-  };
+/// Takes the first letter that `fits(letter&)`, waiting for it until the deadline; null when none came.
+template <class Predicate>
+message_ptr take_letter(process& self, time_point deadline, Predicate fits) {
+  const auto wanted = [&](message& m) { return m.kind == message_kind::letter && fits(static_cast<letter&>(m)); };
+  self.home->check_signals(self);
   suspension waiting;
   for (bool in_time = true;;) {
-    if (const auto found = self.queue.take_first(fits)) {
-      auto& message = static_cast<letter&>(*found);
-      static_cast<void>((offer(message, handlers) || ...));
-      return true;
-    }
-    if (!in_time) return false;
+    if (auto found = self.queue.take_first(wanted)) return found;
+    if (!in_time) return nullptr;
     in_time = self.home->wait(self, waiting, deadline);
   }
+}
+
+/// Hands the first message that fits to its handler; false when none came before the deadline.
+template <class... Handlers>
+bool receive_until(process& self, time_point deadline, Handlers&... handlers) {
+  const auto found = take_letter(self, deadline, [](letter& m) {
+    return ((m.as<argument_of<Handlers>>() != nullptr) || ...);
+  });
+  return found != nullptr && (offer(static_cast<letter&>(*found), handlers) || ...);
 }
 
 }  // namespace kv::detail

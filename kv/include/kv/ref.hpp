@@ -23,10 +23,10 @@ inline constexpr std::chrono::nanoseconds infinity = detail::infinity;
 /// A process whose state is a `T`. A small value, to be copied freely and kept beyond the process's death: every use
 /// then says noproc. Convertible to its pid. Every function may be called from any thread and any process.
 template <class T>
-class handle {
+class ref {
  public:
-  handle() = default;
-  handle(detail::core& home, pid id) noexcept : home_(&home), id_(id) {}
+  ref() = default;
+  ref(detail::core& home, pid id) noexcept : home_(&home), id_(id) {}
 
   pid id() const noexcept { return id_; }
   operator pid() const noexcept { return id_; }
@@ -77,8 +77,8 @@ class handle {
     detail::stop(home_, id_, reason, timeout);
   }
 
-  friend bool operator==(const handle& a, const handle& b) noexcept { return a.id_ == b.id_; }
-  friend std::ostream& operator<<(std::ostream& out, const handle& h) { return out << h.id_; }
+  friend bool operator==(const ref& a, const ref& b) noexcept { return a.id_ == b.id_; }
+  friend std::ostream& operator<<(std::ostream& out, const ref& r) { return out << r.id_; }
 
  private:
   detail::core* home_ = nullptr;
@@ -88,6 +88,6 @@ class handle {
 }  // namespace kv
 
 template <class T>
-struct std::hash<kv::handle<T>> {
-  std::size_t operator()(const kv::handle<T>& h) const noexcept { return std::hash<kv::pid>{}(h.id()); }
+struct std::hash<kv::ref<T>> {
+  std::size_t operator()(const kv::ref<T>& r) const noexcept { return std::hash<kv::pid>{}(r.id()); }
 };

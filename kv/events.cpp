@@ -1,0 +1,215 @@
+// The event manager. Its truth is the table: what it keeps besides can be built again from the rows.
+#include <kv/events.hpp>
+
+#include <unordered_map>
+#include <unordered_set>
+#include <vector>
+
+#include <boost/signals2/signal.hpp>
+
+namespace kv::detail {
+
+namespace {
+
+/// An event for a handler's process. With a ticket, the manager waits to hear that it was handled.
+struct delivery {
+  event_body event;
+  pid manager;
+  std::uint64_t ticket = 0;
+};
+
+/// Collects which handlers will answer.
+struct collect_ids {
+  using result_type = std::unordered_set<std::uint64_t>;
+  template <class Iterator>
+  result_type operator()(Iterator first, Iterator last) const {
+    result_type ids;
+    for (; first != last; ++first) {
+      if (const auto id = *first; id != 0) ids.insert(id);
+    }
+    return ids;
+  }
+};
+
+using signal_type = boost::signals2::signal<std::uint64_t(const delivery&), collect_ids>;
+
+std::string to_text(std::exception_ptr failure) { return to_string(exit_reason::error(std::move(failure))); }
+
+void announce_removal(std::uint64_t id, const subscription& what, const std::string& manager, const std::string& why) {
+  this_process().home->report_now(handler_report{manager, what.label, why});
+  if (what.owner) send(what.owner, handler_removed{handler_id{id}, why});
+}
+
+/// A handler's process: one event at a time. It ends with the table that says it should be there, or by its own fault.
+void run_handler(std::uint64_t id, const subscription& what, subscriptions rows, const std::string& manager) {
+  monitor(rows.owner(), "table");
+  bool goes_on = true;
+  std::exception_ptr failure;
+  while (goes_on) {
+    receive(
+        [&](const delivery& d) {
+          try {
+            what.run(d.event);
+          } catch (const unwind&) {
+            throw;
+          } catch (...) {
+            failure = std::current_exception();
+            goes_on = false;
+            return;
+          }
+          if (d.ticket != 0) send(d.manager, handled{id, d.ticket});
+        },
+        [&](const down& d) { goes_on = d.tag != "table"; });
+  }
+  if (!failure) return;
+  // Itself, because the manager may be down; and the row first, so that no new manager attaches it again.
+  if (rows.erase(id)) announce_removal(id, what, manager, to_text(failure));
+}
+
+}  // namespace
+
+struct event_manager::inside {
+  struct attached {
+    boost::signals2::scoped_connection connection;
+    monitor_ref watch;  // of the runner, or of the receiver of a forward
+    monitor_ref owner_watch;
+  };
+
+  std::string name;
+  subscriptions rows;
+  event_manager_options options;
+  signal_type signal;
+  std::unordered_map<std::uint64_t, attached> handlers;
+  std::uint64_t last_id = 0;
+  std::uint64_t last_ticket = 0;
+
+  void attach(std::uint64_t id, subscription& what);
+  void detach(std::uint64_t id, const std::string& why);
+  bool forget(std::uint64_t id);
+  void lost(const down& news);
+};
+
+event_manager::event_manager(std::string name, subscriptions rows, event_manager_options options)
+    : inside_(new inside{std::move(name), std::move(rows), std::move(options), {}, {}}) {
+  auto found = inside_->rows.to_vector();
+  std::ranges::sort(found, {}, [](const auto& row) { return row.first; });  // attached in the order of old
+  for (auto& [id, what] : found) {
+    inside_->last_id = id;
+    inside_->attach(id, what);
+  }
+  if (inside_->options.greet.empty()) return;
+  if (const auto waiting = whereis(inside_->options.greet)) send(*waiting, event_manager_started{self()});
+}
+
+event_manager::~event_manager() = default;
+
+void event_manager::inside::attach(std::uint64_t id, subscription& what) {
+  attached entry;
+  auto* const home = this_process().home;
+  if (what.forwards) {
+    entry.watch = monitor(what.owner, std::to_string(id));
+    entry.connection = signal.connect([run = what.run](const delivery& d) -> std::uint64_t { return run(d.event), 0; });
+  } else {
+    if (!home->alive(what.runner)) {
+      what.runner = spawn([id, what, all = rows, manager = name] { run_handler(id, what, all, manager); });
+      rows.insert(id, what);
+    }
+    entry.watch = monitor(what.runner, std::to_string(id));
+    if (what.owner) entry.owner_watch = monitor(what.owner, std::to_string(id));
+    entry.connection = signal.connect([id, home, runner = what.runner](const delivery& d) -> std::uint64_t {
+      return home->deliver(runner, std::make_unique<letter_of<delivery>>(d)) ? id : 0;
+    });
+  }
+  handlers.insert_or_assign(id, std::move(entry));
+}
+
+std::uint64_t event_manager::add(subscription what) {
+  const auto id = ++inside_->last_id;
+  inside_->rows.insert(id, what);
+  inside_->attach(id, what);
+  return id;
+}
+
+bool event_manager::inside::forget(std::uint64_t id) {
+  const auto found = handlers.find(id);
+  if (found == handlers.end()) return false;
+  demonitor(found->second.watch, true);
+  demonitor(found->second.owner_watch, true);
+  handlers.erase(found);
+  return true;
+}
+
+bool event_manager::remove(std::uint64_t id, pid caller) {
+  inside_->forget(id);
+  const auto row = inside_->rows.erase(id);
+  if (!row) return false;
+  if (!row->runner) return true;
+  const auto watch = monitor(row->runner);
+  exit(row->runner, exit_reason::kill);
+  // Its last call may still be under way. Waiting for a handler that removes itself would be waiting for ever.
+  if (caller != row->runner) static_cast<void>(await(watch, inside_->options.handler_deadline));
+  demonitor(watch, true);
+  return true;
+}
+
+void event_manager::inside::detach(std::uint64_t id, const std::string& why) {
+  forget(id);
+  const auto row = rows.erase(id);
+  if (!row) return;
+  exit(row->runner, exit_reason::kill);
+  announce_removal(id, *row, name, why);
+}
+
+void event_manager::notify(const event_body& event) { inside_->signal(delivery{event, self(), 0}); }
+
+void event_manager::sync_notify(const event_body& event) {
+  const auto ticket = ++inside_->last_ticket;
+  auto waiting = inside_->signal(delivery{event, self(), ticket});
+  auto& clock = this_process().home->exec();
+  const auto deadline = clock.now() + inside_->options.handler_deadline;
+  while (!waiting.empty()) {
+    const bool in_time = receive_for(
+        deadline - clock.now(),
+        [&](const handled& h) {
+          if (h.ticket == ticket) waiting.erase(h.handler);
+        },
+        [&](const down& d) {
+          waiting.erase(std::stoull(d.tag));
+          inside_->lost(d);
+        });
+    if (!in_time) break;
+  }
+  for (const auto id : waiting) inside_->detach(id, "it did not return in time");
+}
+
+void event_manager::handle(const down& news) { inside_->lost(news); }
+
+void event_manager::inside::lost(const down& news) {
+  const auto id = std::stoull(news.tag);
+  const auto found = handlers.find(id);
+  if (found == handlers.end()) return;
+  const bool was_runner = news.ref == found->second.watch;
+  const auto row = rows.lookup(id);
+  if (!row || row->forwards) {  // its own fault, and told; or nobody to forward to any more
+    forget(id);
+    rows.erase(id);
+  } else if (was_runner) {
+    detach(id, "its process ended: " + to_string(news.reason));
+  } else {  // the owner is gone, and the handler goes with him
+    forget(id);
+    rows.erase(id);
+    exit(row->runner, exit_reason::kill);
+  }
+}
+
+std::size_t event_manager::count() const { return inside_->handlers.size(); }
+
+}  // namespace kv::detail
+
+namespace kv {
+
+pid start_event_manager(const std::string& name, const subscription_table& rows, const event_manager_options& options) {
+  return spawn_link_named<detail::event_manager>(name, name, rows, options);
+}
+
+}  // namespace kv

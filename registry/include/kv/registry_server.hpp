@@ -1,0 +1,92 @@
+// The registry's process.
+#pragma once
+
+#include <cstdint>
+#include <deque>
+#include <iosfwd>
+#include <optional>
+#include <string>
+#include <utility>
+#include <variant>
+
+#include <kv/bucket.hpp>
+#include <kv/bucket_supervisor.hpp>
+#include <kv/events.hpp>
+#include <kv/table.hpp>
+
+namespace kv {
+
+/// A bucket was created under a name.
+struct created {
+  std::string name;
+  pid bucket;
+};
+
+/// The bucket of that name has ended, and the name is free. `noproc` when it ended while nobody watched.
+struct exited {
+  std::string name;
+  pid bucket;
+  exit_reason reason;
+};
+
+std::ostream& operator<<(std::ostream& out, const created& event);
+std::ostream& operator<<(std::ostream& out, const exited& event);
+
+/// The way to an event manager that publishes what happens to buckets.
+using registry_events = events<created, exited>;
+
+/// Name to bucket. Public, and owned by whoever shall outlive the registry.
+using names_table = table<std::string, pid>;
+
+/// Events that are not known to have been delivered, by their number. The same.
+using outbox_table = table<std::uint64_t, std::variant<created, exited>>;
+
+/// What a registry works with.
+struct registry_options {
+  names_table names;
+  outbox_table outbox;
+  registry_events events;
+  std::string buckets;  ///< registered name of the bucket_supervisor
+};
+
+/// The one writer of the names table: it creates, watches and announces buckets. Everything it knows it can read from
+/// the two tables again, so it may end at any moment and lose nothing:
+///
+/// (R1) An event stands in the outbox before the row it speaks of changes, and until every handler has had it.
+///      So it is announced at least once, in the order of its number.
+/// (R2) The row of a bucket is gone before its `exited` is announced: a handler that hears of it can create the name.
+/// (R3) A row is only removed while it names that bucket.
+/// (R4) Every row's bucket is monitored, with its name as the tag.
+///
+/// Start it with spawn_link_named, under the name that its kv::registry is given.
+class registry_server {
+ public:
+  /// Takes over what the tables say: finishes what was begun, watches every row, purges what names no living bucket,
+  /// and ends buckets that were started but never entered. O(rows).
+  explicit registry_server(registry_options options);
+
+  /// Returns the bucket of that name, new or not; nothing when it could not be started.
+  std::optional<ref<bucket>> create(const std::string& name);
+
+  void handle(const down& news);
+  void handle(const event_manager_started&) { publish(); }
+  struct wake {};
+  void handle(const wake&) { publish(); }
+  using messages = message_types<event_manager_started, wake>;
+
+ private:
+  using event = std::variant<created, exited>;
+
+  void recover_outbox();
+  void adopt_rows();
+  void end_strays();
+  void announce(event what);
+  void publish();
+  void bury(const std::string& name, pid bucket, const exit_reason& reason);
+
+  registry_options options_;
+  std::deque<std::pair<std::uint64_t, event>> unannounced_;  // as in the outbox
+  std::uint64_t last_number_ = 0;
+};
+
+}  // namespace kv

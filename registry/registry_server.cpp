@@ -1,0 +1,131 @@
+#include <kv/registry_server.hpp>
+
+#include <algorithm>
+#include <ostream>
+#include <unordered_set>
+
+namespace kv {
+
+std::ostream& operator<<(std::ostream& out, const created& event) {
+  return out << "created " << event.name << ' ' << event.bucket;
+}
+
+std::ostream& operator<<(std::ostream& out, const exited& event) {
+  return out << "exited " << event.name << ' ' << event.bucket << ' ' << event.reason;
+}
+
+namespace {
+
+detail::core& home() { return *detail::this_process().home; }
+
+bool is_bucket(pid who) { return home().alive_as(who, typeid(bucket)); }
+
+void tell(const std::string& what) { home().report_now(oddity_report{self(), what}); }
+
+}  // namespace
+
+// Recovery -------------------------------------------------------------------------------------------------------
+
+registry_server::registry_server(registry_options options) : options_(std::move(options)) {
+  recover_outbox();
+  adopt_rows();
+  end_strays();
+  // After the constructor: whoever starts this need not wait for the handlers of events.
+  if (!unannounced_.empty()) send(self(), wake{});
+}
+
+void registry_server::recover_outbox() {
+  for (auto& row : options_.outbox.to_vector()) unannounced_.push_back(std::move(row));
+  std::ranges::sort(unannounced_, {}, [](const auto& row) { return row.first; });
+  if (!unannounced_.empty()) last_number_ = unannounced_.back().first;
+  std::unordered_set<pid> ended;
+  for (const auto& [number, what] : unannounced_) {
+    if (const auto* const e = std::get_if<exited>(&what)) {
+      ended.insert(e->bucket);
+      options_.names.erase_if_equal(e->name, e->bucket);  // the step that may have been left undone (R2)
+    }
+  }
+  // A `created` whose row was never entered speaks of a bucket that nobody has seen: end_strays() ends it.
+  std::erase_if(unannounced_, [&](const auto& row) {
+    const auto* const c = std::get_if<created>(&row.second);
+    const bool unseen = c != nullptr && !ended.contains(c->bucket) && options_.names.lookup(c->name) != c->bucket;
+    if (unseen) options_.outbox.erase(row.first);
+    return unseen;
+  });
+}
+
+void registry_server::adopt_rows() {
+  options_.names.for_each([this](const std::string& name, pid who) {
+    if (home().alive(who) && !is_bucket(who)) {
+      tell("row " + name + " names " + to_string(who) + ", which is no bucket; removed");
+      options_.names.erase_if_equal(name, who);
+      return;
+    }
+    monitor(who, name);  // a dead one answers at once, and is buried as any other
+  });
+}
+
+void registry_server::end_strays() {
+  const auto parent = home().whereis(options_.buckets, typeid(bucket_supervisor));
+  if (!parent) return;
+  std::unordered_set<pid> known;
+  options_.names.for_each([&](const std::string&, pid who) { known.insert(who); });
+  for (const auto child : ref<bucket_supervisor>(home(), *parent).call(&bucket_supervisor::children)) {
+    if (!known.contains(child)) exit(child, exit_reason::kill);
+  }
+}
+
+// Work -----------------------------------------------------------------------------------------------------------
+
+std::optional<ref<bucket>> registry_server::create(const std::string& name) {
+  if (const auto row = options_.names.lookup(name)) {
+    if (is_bucket(*row)) return ref<bucket>(home(), *row);
+    // Dead, and its `down` is on its way: its end has to be announced before the name begins anew.
+    const auto news = receive_if<down>([&](const down& d) { return d.from == *row && d.tag == name; }, std::chrono::seconds(1));
+    bury(name, *row, news ? news->reason : exit_reason::noproc);
+  }
+  const auto parent = home().whereis(options_.buckets, typeid(bucket_supervisor));
+  if (!parent) return std::nullopt;
+  ref<bucket> made;
+  try {
+    made = ref<bucket_supervisor>(home(), *parent).call_for(infinity, &bucket_supervisor::start_bucket);
+  } catch (const call_error&) {
+    return std::nullopt;
+  }
+  monitor(made, name);
+  announce(created{name, made});
+  options_.names.insert(name, made);
+  publish();
+  return made;
+}
+
+void registry_server::handle(const down& news) {
+  if (options_.names.lookup(news.tag) != news.from) return;  // (R3): an old story, or not about a bucket at all
+  bury(news.tag, news.from, news.reason);
+  publish();
+}
+
+void registry_server::bury(const std::string& name, pid who, const exit_reason& reason) {
+  announce(exited{name, who, reason});
+  options_.names.erase_if_equal(name, who);
+}
+
+void registry_server::announce(event what) {
+  options_.outbox.insert(++last_number_, what);
+  unannounced_.emplace_back(last_number_, std::move(what));
+}
+
+void registry_server::publish() {
+  try {
+    while (!unannounced_.empty()) {
+      const auto& [number, what] = unannounced_.front();
+      std::visit([this](const auto& e) { options_.events.sync_notify(e); }, what);
+      options_.outbox.erase(number);
+      unannounced_.pop_front();
+    }
+  } catch (const call_error&) {
+    // The event manager is down. It greets this process when it is back.
+  }
+}
+
+}  // namespace kv

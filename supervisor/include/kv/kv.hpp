@@ -1,0 +1,13 @@
+// Everything.
+#pragma once
+
+#include <kv/bucket.hpp>
+#include <kv/bucket_supervisor.hpp>
+#include <kv/events.hpp>
+#include <kv/process.hpp>
+#include <kv/registry.hpp>
+#include <kv/report.hpp>
+#include <kv/runtime.hpp>
+#include <kv/supervision.hpp>
+#include <kv/supervisor.hpp>
+#include <kv/table.hpp>

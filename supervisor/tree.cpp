@@ -1,0 +1,45 @@
+#include <kv/supervisor.hpp>
+
+#include <vector>
+
+namespace kv {
+
+namespace {
+
+/// What the names in a tree are.
+struct tree_names {
+  explicit tree_names(const std::string& tree)
+      : events(tree + ".events"), buckets(tree + ".buckets"), registry(tree + ".registry"), names(tree + ".names"),
+        outbox(tree + ".outbox"), subscriptions(tree + ".subscriptions") {}
+
+  std::string events, buckets, registry;      // processes
+  std::string names, outbox, subscriptions;  // tables
+};
+
+/// Runs in the root supervisor, which therefore owns the tables: they outlive each of its children.
+std::vector<child_spec> init(runtime& home, const tree_options& options) {
+  const tree_names n(options.name);
+  const auto subscriptions = subscription_table::create(home, {.name = n.subscriptions, .access = table_access::public_});
+  const registry_options parts{
+      .names = names_table::create(home, {.name = n.names, .access = table_access::public_}),
+      .outbox = outbox_table::create(home, {.name = n.outbox, .access = table_access::public_}),
+      .events = registry_events(home, n.events),
+      .buckets = n.buckets};
+  const event_manager_options events{.handler_deadline = options.handler_deadline, .greet = n.registry};
+  return {worker("events", [=] { return start_event_manager(n.events, subscriptions, events); }),
+          supervisor_child("buckets", [=] { return spawn_link_named<bucket_supervisor>(n.buckets).id(); }),
+          worker("registry", [=] { return spawn_link_named<registry_server>(n.registry, parts).id(); })};
+}
+
+}  // namespace
+
+tree start_tree(runtime& home, const tree_options& options) {
+  const tree_names n(options.name);
+  const supervisor_options intensity{.max_restarts = options.max_restarts, .period = options.period};
+  const auto start_children = [&home, options] { return init(home, options); };
+  const auto root = self_if_any() ? spawn_link_named<supervisor>(options.name, intensity, start_children)
+                                  : home.spawn_named<supervisor>(options.name, intensity, start_children);
+  return {root, registry(home, n.registry, names_table::find(home, n.names).value()), registry_events(home, n.events)};
+}
+
+}  // namespace kv
