@@ -53,9 +53,7 @@ void exit(pid whom, const exit_reason& reason) {
 
 bool trap_exit(bool on) { return std::exchange(this_process().traps_exits, on); }
 
-std::optional<pid> whereis(std::string_view name) {
-  return this_process().home->whereis(name);
-}
+std::optional<pid> whereis(std::string_view name) { return this_process().home->whereis(name); }
 
 namespace {
 

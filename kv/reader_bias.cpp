@@ -33,7 +33,8 @@ class slot_lease {
   slot_lease(const slot_lease&) = delete;
   slot_lease& operator=(const slot_lease&) = delete;
   ~slot_lease() {
-    if (slot != nullptr) directory.taken[static_cast<std::size_t>(slot - directory.slots.data())].store(false, std::memory_order_release);
+    if (slot != nullptr)
+      directory.taken[static_cast<std::size_t>(slot - directory.slots.data())].store(false, std::memory_order_release);
   }
 
   reader_slot* slot = nullptr;

@@ -21,12 +21,12 @@ struct printer {
     out << "kv: process " << r.who << " (" << r.type << ") dropped a message it does not handle: " << r.message;
   }
   void operator()(const restart_report& r) const {
-    out << "kv: supervisor " << r.supervisor << " restarted " << r.child << ": " << r.old_pid << " ended ("
-        << r.reason << "), now " << r.new_pid;
+    out << "kv: supervisor " << r.supervisor << " restarted " << r.child << ": " << r.old_pid << " ended (" << r.reason
+        << "), now " << r.new_pid;
   }
   void operator()(const give_up_report& r) const {
-    out << "kv: supervisor " << r.supervisor << " gives up after " << r.restarts << " restarts\n    last child: "
-        << r.child << "\n    reason:     " << r.reason;
+    out << "kv: supervisor " << r.supervisor << " gives up after " << r.restarts
+        << " restarts\n    last child: " << r.child << "\n    reason:     " << r.reason;
   }
   void operator()(const handler_report& r) const {
     out << "kv: event manager " << r.manager << " removed handler " << r.handler << ": " << r.why;

@@ -14,8 +14,8 @@ namespace {
 const runtime_options& checked(const runtime_options& options) {
   if (options.threads == 0) throw std::invalid_argument("runtime_options::threads is 0; at least 1 is needed");
   if (options.stack_size < runtime_options::min_stack_size) {
-    throw std::invalid_argument("runtime_options::stack_size is " + std::to_string(options.stack_size) +
-                                "; at least " + std::to_string(runtime_options::min_stack_size) + " is needed");
+    throw std::invalid_argument("runtime_options::stack_size is " + std::to_string(options.stack_size) + "; at least " +
+                                std::to_string(runtime_options::min_stack_size) + " is needed");
   }
   if (options.max_stacks < options.threads) {
     throw std::invalid_argument("runtime_options::max_stacks is " + std::to_string(options.max_stacks) +
@@ -29,7 +29,8 @@ const runtime_options& checked(const runtime_options& options) {
 
 runtime::runtime(const runtime_options& options)
     : core_(std::make_unique<detail::core>(checked(options).on_report, options.shutdown_timeout)) {
-  core_->start(std::make_unique<detail::thread_executor>(*core_, options.threads, options.stack_size, options.max_stacks));
+  core_->start(
+      std::make_unique<detail::thread_executor>(*core_, options.threads, options.stack_size, options.max_stacks));
 }
 
 runtime::~runtime() {

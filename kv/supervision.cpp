@@ -84,7 +84,8 @@ void supervisor::child_ended(std::size_t index, const exit_reason& reason) {
   auto& ended = children_[index];
   if (!should_restart(ended.spec.restart, reason.is_orderly())) {
     ended.who = {};
-    if (ended.spec.restart == restart::temporary) children_.erase(children_.begin() + static_cast<std::ptrdiff_t>(index));
+    if (ended.spec.restart == restart::temporary)
+      children_.erase(children_.begin() + static_cast<std::ptrdiff_t>(index));
     return;
   }
   if (!window_.add(detail::this_process().home->exec().now())) {

@@ -41,9 +41,9 @@ void table_base::check_owner(const char* verb) const {
   if (!holder) throw table_error(table_error::code::no_table, label(name_) + " was dropped");
   const auto who = self_if_any().value_or(pid{});
   if (who == holder) return;
-  throw table_error(table_error::code::access, (who ? to_string(who) : "a plain thread") + std::string(" may not ") + verb +
-                                                   " " + label(name_) + ", which is " +
-                                                   std::string(to_string(access_)) + " and owned by " + to_string(holder));
+  throw table_error(table_error::code::access,
+                    (who ? to_string(who) : "a plain thread") + std::string(" may not ") + verb + " " + label(name_) +
+                        ", which is " + std::string(to_string(access_)) + " and owned by " + to_string(holder));
 }
 
 table_info table_base::info() const {
@@ -65,7 +65,8 @@ void table_directory::add(const std::shared_ptr<table_base>& table, pid owner) {
   count_.fetch_add(1);
   if (!table->home().alive(owner)) {
     count_.fetch_sub(1);
-    throw table_error(table_error::code::no_owner, label(table->name()) + " needs a living owner; " + to_string(owner) + " is dead");
+    throw table_error(table_error::code::no_owner,
+                      label(table->name()) + " needs a living owner; " + to_string(owner) + " is dead");
   }
   by_owner_.emplace(owner, table);
   table->set_owner(owner);
@@ -122,14 +123,17 @@ std::vector<std::shared_ptr<table_base>> table_directory::all() const {
 // For the templates ----------------------------------------------------------------------------------------------
 
 void add_table(core& home, const std::shared_ptr<table_base>& table, pid owner) {
-  if (!owner) throw std::invalid_argument(label(table->name()) + " needs an owner: create it in a process, or name one");
+  if (!owner)
+    throw std::invalid_argument(label(table->name()) + " needs an owner: create it in a process, or name one");
   home.tables().add(table, owner);
 }
 
 std::shared_ptr<table_base> find_table(const core& home, std::string_view name, std::type_index row) {
   auto found = home.tables().find(name);
   if (!found || found->row_type() == row) return found;
-  throw table_error(table_error::code::wrong_type, label(found->name()) + " has rows of type " + boost::core::demangle(found->row_type().name()) + ", not " + boost::core::demangle(row.name()));
+  throw table_error(table_error::code::wrong_type, label(found->name()) + " has rows of type " +
+                                                       boost::core::demangle(found->row_type().name()) + ", not " +
+                                                       boost::core::demangle(row.name()));
 }
 
 void drop_table(const table_base& table) {

@@ -106,7 +106,8 @@ parked_process* parked_state(const process& p) noexcept {
 boost::context::stack_context stack_pool::allocate() {
   if (used_.fetch_add(1, std::memory_order_relaxed) >= max_) {
     used_.fetch_sub(1, std::memory_order_relaxed);
-    throw out_of_stacks("all " + std::to_string(max_) + " stacks are held by blocked processes (runtime_options::max_stacks)");
+    throw out_of_stacks("all " + std::to_string(max_) +
+                        " stacks are held by blocked processes (runtime_options::max_stacks)");
   }
   try {
     return boost::context::protected_fixedsize_stack(size_).allocate();

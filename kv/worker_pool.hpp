@@ -20,9 +20,9 @@ class scheduler_thread;
 /// that is suspended; the process's suspension points to it. Ordered by deadline.
 struct parked_process : boost::intrusive::set_base_hook<> {
   process* who = nullptr;
-  parker* sleeping_thread = nullptr;         // a stand-in's thread, or
-  scheduler_thread* home = nullptr;          // the thread whose
-  boost::fibers::context* fiber = nullptr;   // fiber it is
+  parker* sleeping_thread = nullptr;        // a stand-in's thread, or
+  scheduler_thread* home = nullptr;         // the thread whose
+  boost::fibers::context* fiber = nullptr;  // fiber it is
   time_point deadline;
   bool timed_out = false;
 

@@ -81,7 +81,8 @@ std::optional<ref<bucket>> registry_server::create(const std::string& name) {
   if (const auto row = options_.names.lookup(name)) {
     if (is_bucket(*row)) return ref<bucket>(home(), *row);
     // Dead, and its `down` is on its way: its end has to be announced before the name begins anew.
-    const auto news = receive_if<down>([&](const down& d) { return d.from == *row && d.tag == name; }, std::chrono::seconds(1));
+    const auto news =
+        receive_if<down>([&](const down& d) { return d.from == *row && d.tag == name; }, std::chrono::seconds(1));
     bury(name, *row, news ? news->reason : exit_reason::noproc);
   }
   const auto parent = home().whereis(options_.buckets, typeid(bucket_supervisor));

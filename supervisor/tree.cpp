@@ -9,17 +9,22 @@ namespace {
 /// What the names in a tree are.
 struct tree_names {
   explicit tree_names(const std::string& tree)
-      : events(tree + ".events"), buckets(tree + ".buckets"), registry(tree + ".registry"), names(tree + ".names"),
-        outbox(tree + ".outbox"), subscriptions(tree + ".subscriptions") {}
+      : events(tree + ".events"),
+        buckets(tree + ".buckets"),
+        registry(tree + ".registry"),
+        names(tree + ".names"),
+        outbox(tree + ".outbox"),
+        subscriptions(tree + ".subscriptions") {}
 
-  std::string events, buckets, registry;      // processes
+  std::string events, buckets, registry;     // processes
   std::string names, outbox, subscriptions;  // tables
 };
 
 /// Runs in the root supervisor, which therefore owns the tables: they outlive each of its children.
 std::vector<child_spec> init(runtime& home, const tree_options& options) {
   const tree_names n(options.name);
-  const auto subscriptions = subscription_table::create(home, {.name = n.subscriptions, .access = table_access::public_});
+  const auto subscriptions =
+      subscription_table::create(home, {.name = n.subscriptions, .access = table_access::public_});
   const registry_options parts{
       .names = names_table::create(home, {.name = n.names, .access = table_access::public_}),
       .outbox = outbox_table::create(home, {.name = n.outbox, .access = table_access::public_}),

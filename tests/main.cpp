@@ -1,2 +1,35 @@
+// The test program. Each test has a watchdog that names it when it hangs.
 #define DOCTEST_CONFIG_IMPLEMENT_WITH_MAIN
 #include <doctest/doctest.h>
+
+#include <optional>
+
+#include <kv/testing.hpp>
+
+namespace {
+
+class watched final : public doctest::IReporter {
+ public:
+  explicit watched(const doctest::ContextOptions&) {}
+
+  void test_case_start(const doctest::TestCaseData& test) override { watchdog_.emplace(test.m_name); }
+  void test_case_end(const doctest::CurrentTestCaseStats&) override { watchdog_.reset(); }
+
+  void test_case_reenter(const doctest::TestCaseData&) override {}
+  void report_query(const doctest::QueryData&) override {}
+  void test_run_start() override {}
+  void test_run_end(const doctest::TestRunStats&) override {}
+  void test_case_exception(const doctest::TestCaseException&) override {}
+  void subcase_start(const doctest::SubcaseSignature&) override {}
+  void subcase_end() override {}
+  void log_assert(const doctest::AssertData&) override {}
+  void log_message(const doctest::MessageData&) override {}
+  void test_case_skipped(const doctest::TestCaseData&) override {}
+
+ private:
+  std::optional<kv::testing::watchdog> watchdog_;
+};
+
+REGISTER_LISTENER("watchdog", 1, watched);
+
+}  // namespace

@@ -86,10 +86,12 @@ class events {
   handler_id forward_to(pid receiver) const {
     auto* const core = &home_->core();
     auto send_on = [core, receiver](const detail::event_body& event) {
-      std::visit([&]<class Event>(const Event& e) { core->deliver(receiver, std::make_unique<detail::letter_of<Event>>(e)); },
-                 event.as<any_event>());
+      std::visit(
+          [&]<class Event>(const Event& e) { core->deliver(receiver, std::make_unique<detail::letter_of<Event>>(e)); },
+          event.as<any_event>());
     };
-    return add({.run = std::move(send_on), .owner = receiver, .forwards = true, .label = "forward to " + to_string(receiver)});
+    return add(
+        {.run = std::move(send_on), .owner = receiver, .forwards = true, .label = "forward to " + to_string(receiver)});
   }
   /// Removes a handler; tells whether it was there. Once this has returned the handler is never called again, nor is
   /// it running, unless it was called from the handler itself or the handler hangs.
@@ -112,9 +114,11 @@ class events {
   static std::function<void(const detail::event_body&)> adapt(Handler handler) {
     static_assert((std::is_invocable_v<Handler&, const E&> || ...), "the handler takes none of the events");
     return [handler = std::move(handler)](const detail::event_body& event) mutable {
-      std::visit([&]<class Event>(const Event& e) {
-        if constexpr (std::is_invocable_v<Handler&, const Event&>) handler(e);
-      }, event.as<any_event>());
+      std::visit(
+          [&]<class Event>(const Event& e) {
+            if constexpr (std::is_invocable_v<Handler&, const Event&>) handler(e);
+          },
+          event.as<any_event>());
     };
   }
   std::optional<ref<server>> manager() const { return home_->whereis<server>(manager_); }

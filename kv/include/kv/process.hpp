@@ -11,9 +11,9 @@
 #include <kv/detail/call.hpp>
 #include <kv/detail/receive.hpp>
 #include <kv/exit_reason.hpp>
-#include <kv/ref.hpp>
 #include <kv/messages.hpp>
 #include <kv/pid.hpp>
+#include <kv/ref.hpp>
 #include <kv/runtime.hpp>
 #include <kv/spawn.hpp>
 

@@ -72,8 +72,7 @@ class ref {
 
   /// Ends the process once it has handled what was sent before, and waits for that. Throws call_error when it is dead
   /// already, ends with another reason or does not end in time. Mirrors `GenServer.stop/3`.
-  void stop(const exit_reason& reason = exit_reason::normal,
-            std::chrono::nanoseconds timeout = default_timeout) const {
+  void stop(const exit_reason& reason = exit_reason::normal, std::chrono::nanoseconds timeout = default_timeout) const {
     detail::stop(home_, id_, reason, timeout);
   }
 

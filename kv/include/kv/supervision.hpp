@@ -17,9 +17,9 @@ namespace kv {
 
 /// Which of its siblings a supervisor restarts together with a child. As OTP's strategies.
 enum class strategy : std::uint8_t {
-  one_for_one,   ///< none: the children are independent
-  one_for_all,   ///< all: none can go on without the others
-  rest_for_one   ///< those started after it: they were built on it
+  one_for_one,  ///< none: the children are independent
+  one_for_all,  ///< all: none can go on without the others
+  rest_for_one  ///< those started after it: they were built on it
 };
 
 /// When a child is restarted.

@@ -14,9 +14,9 @@ namespace kv {
 
 /// Who may do what with a table, as in ETS.
 enum class table_access : std::uint8_t {
-  public_,    ///< everybody reads and writes
+  public_,     ///< everybody reads and writes
   protected_,  ///< everybody reads, the owner writes
-  private_    ///< the owner reads and writes
+  private_     ///< the owner reads and writes
 };
 
 std::string_view to_string(table_access access) noexcept;

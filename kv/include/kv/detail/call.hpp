@@ -26,18 +26,33 @@ concept leaf_server = requires {
 
 /// What is kept of an argument until the call runs: a copy, and of text that somebody else owns, its characters.
 template <class Arg>
-using kept = std::conditional_t<
-    std::is_convertible_v<Arg, std::string_view> && !std::is_same_v<std::decay_t<Arg>, std::string>, std::string,
-    std::decay_t<Arg>>;
+using kept =
+    std::conditional_t<std::is_convertible_v<Arg, std::string_view> && !std::is_same_v<std::decay_t<Arg>, std::string>,
+                       std::string, std::decay_t<Arg>>;
 
-/// A function with its arguments, for later: `(T&) -> result`.
+/// A function with its arguments, for later: called with the state.
+template <class T, class F, class... Args>
+class kept_call {
+ public:
+  using function_type = F;  // what reports name
+
+  template <class... Given>
+  explicit kept_call(F function, Given&&... args)
+      : function_(std::move(function)), args_(std::forward<Given>(args)...) {}
+
+  decltype(auto) operator()(T& state) {
+    return std::apply(
+        [&](Args&... each) -> decltype(auto) { return std::invoke(function_, state, std::move(each)...); }, args_);
+  }
+
+ private:
+  F function_;
+  std::tuple<Args...> args_;
+};
+
 template <class T, class F, class... Args>
 auto keep(F&& function, Args&&... args) {
-  return [function = std::decay_t<F>(std::forward<F>(function)),
-          values = std::tuple<kept<Args>...>(std::forward<Args>(args)...)](T& state) mutable -> decltype(auto) {
-    return std::apply([&](auto&... each) -> decltype(auto) { return std::invoke(function, state, std::move(each)...); },
-                      values);
-  };
+  return kept_call<T, std::decay_t<F>, kept<Args>...>(std::forward<F>(function), std::forward<Args>(args)...);
 }
 
 /// The result of a call: by value, because a reference would reach into another process.
@@ -67,7 +82,7 @@ template <class T, class R, class F>
 class request_of final : public request {
  public:
   explicit request_of(F function) : function_(std::move(function)) {}
-  const std::type_info& type() const noexcept override { return typeid(F); }
+  const std::type_info& type() const noexcept override { return typeid(typename F::function_type); }
   void run(void* state) override {
     result_.fill([&]() -> decltype(auto) { return function_(*static_cast<T*>(state)); });
   }
@@ -81,7 +96,8 @@ class request_of final : public request {
 /// The claim of a leaf that runs on its caller's stack.
 class inline_turn {
  public:
-  inline_turn(core& home, process& p) noexcept : home_(home), process_(p), previous_(std::exchange(current_process, &p)) {}
+  inline_turn(core& home, process& p) noexcept
+      : home_(home), process_(p), previous_(std::exchange(current_process, &p)) {}
   inline_turn(const inline_turn&) = delete;
   inline_turn& operator=(const inline_turn&) = delete;
   ~inline_turn() {
@@ -142,12 +158,21 @@ auto call(core* home, pid id, duration timeout, F&& function, Args&&... args) ->
   return static_cast<request_of<T, result, decltype(later)>&>(*reply).take();
 }
 
+template <class T, class F>
+class cast_of final : public action {
+ public:
+  explicit cast_of(F function) : function_(std::move(function)) {}
+  const std::type_info& type() const noexcept override { return typeid(typename F::function_type); }
+  void run(void* state) override { function_(*static_cast<T*>(state)); }
+
+ private:
+  F function_;
+};
+
 template <class T, class F, class... Args>
 message_ptr make_cast(F&& function, Args&&... args) {
-  auto run = [later = keep<T>(std::forward<F>(function), std::forward<Args>(args)...)](void* state) mutable {
-    later(*static_cast<T*>(state));
-  };
-  return std::make_unique<action_of<decltype(run)>>(std::move(run));
+  auto later = keep<T>(std::forward<F>(function), std::forward<Args>(args)...);
+  return std::make_unique<cast_of<T, decltype(later)>>(std::move(later));
 }
 
 void stop(core* home, pid id, const exit_reason& reason, duration timeout);

@@ -58,8 +58,9 @@ class inbox {
 
   /// Holder. Takes what has come, oldest first. Acquire pairs with the senders' push.
   message* take_all() noexcept {
-    return is_list(word_.load(std::memory_order_relaxed)) ? oldest_first(word_.exchange(busy_word, std::memory_order_acquire))
-                                                          : nullptr;
+    return is_list(word_.load(std::memory_order_relaxed))
+               ? oldest_first(word_.exchange(busy_word, std::memory_order_acquire))
+               : nullptr;
   }
 
   /// Holder. Tells whether something waits; a stale "no" is put right by try_release, which then fails.
@@ -107,7 +108,10 @@ class message_queue {
   message_queue() = default;
   message_queue(const message_queue&) = delete;
   message_queue& operator=(const message_queue&) = delete;
-  ~message_queue() { while (pop()) {} }
+  ~message_queue() {
+    while (pop()) {
+    }
+  }
 
   bool empty() const noexcept { return first_ == nullptr; }
 

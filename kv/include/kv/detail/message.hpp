@@ -128,9 +128,9 @@ class request : public action {
 
   pid caller;
   core* caller_core = nullptr;
-  std::uint64_t ref = 0;      // which call of the caller this answers; a late reply matches none
-  bool answered = false;      // it is on its way back
-  bool failed = false;        // there is no result, because of `failure`
+  std::uint64_t ref = 0;  // which call of the caller this answers; a late reply matches none
+  bool answered = false;  // it is on its way back
+  bool failed = false;    // there is no result, because of `failure`
   exit_reason failure;
 };
 

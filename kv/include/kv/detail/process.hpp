@@ -56,7 +56,7 @@ struct relations {
   };
 
   std::unordered_set<pid> links;
-  std::unordered_map<std::uint64_t, watched> monitoring;      // by monitor_ref
+  std::unordered_map<std::uint64_t, watched> monitoring;  // by monitor_ref
   std::unordered_set<watcher, watcher_hash> watchers;
 };
 
@@ -87,16 +87,16 @@ struct alignas(64) process {
   std::unique_ptr<behaviour> body;
   std::unique_ptr<relations> bonds;
   message_queue queue;
-  message_ptr current;           // what it is handling now
+  message_ptr current;                             // what it is handling now
   const std::type_info* inline_message = nullptr;  // the same while it runs on its caller's stack
-  suspension* waiting = nullptr;                    // set while a callback waits
-  exit_reason reason;             // why it has to end, when it has to
+  suspension* waiting = nullptr;                   // set while a callback waits
+  exit_reason reason;                              // why it has to end, when it has to
   bool must_exit = false;
   bool traps_exits = false;
   bool is_suspended = false;
-  bool is_starting = false;  // its constructor has not returned yet
-  bool is_ending = false;    // its state is being destroyed: no exit signal matters any more
-  bool crashed = false;      // an exception of the user's left a callback
+  bool is_starting = false;      // its constructor has not returned yet
+  bool is_ending = false;        // its state is being destroyed: no exit signal matters any more
+  bool crashed = false;          // an exception of the user's left a callback
   std::uint64_t refs_given = 0;  // of monitors and calls
 
   // The executor that the claim was handed to.

@@ -48,9 +48,8 @@ message_ptr take_letter(process& self, time_point deadline, Predicate fits) {
 /// Hands the first message that fits to its handler; false when none came before the deadline.
 template <class... Handlers>
 bool receive_until(process& self, time_point deadline, Handlers&... handlers) {
-  const auto found = take_letter(self, deadline, [](letter& m) {
-    return ((m.as<argument_of<Handlers>>() != nullptr) || ...);
-  });
+  const auto found =
+      take_letter(self, deadline, [](letter& m) { return ((m.as<argument_of<Handlers>>() != nullptr) || ...); });
   return found != nullptr && (offer(static_cast<letter&>(*found), handlers) || ...);
 }
 

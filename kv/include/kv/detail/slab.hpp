@@ -45,7 +45,7 @@ class slab {
   }
 
  private:
-  process& grow();    // requires mutex_
+  process& grow();  // requires mutex_
 
   core& owner_;
   std::array<std::atomic<process*>, max_chunks> chunks_{};

@@ -1,0 +1,97 @@
+#include <kv/testing.hpp>
+
+#include <condition_variable>
+#include <cstdlib>
+#include <iostream>
+#include <mutex>
+#include <sstream>
+#include <thread>
+
+namespace kv::testing {
+
+namespace {
+
+std::string at(std::source_location where) {
+  std::ostringstream out;
+  out << where.file_name() << ':' << where.line() << ": ";
+  return out.str();
+}
+
+/// Freezes the process that runs it, from the end of this callback on.
+class suspend_request final : public detail::request {
+ public:
+  const std::type_info& type() const noexcept override { return typeid(suspend_request); }
+  void run(void*) override { detail::current_process->is_suspended = true; }
+};
+
+}  // namespace
+
+// probe ----------------------------------------------------------------------------------------------------------
+
+probe::probe(runtime& home) : self_(home.core().open_external()) {}
+
+probe::~probe() { self_.home->close_external(self_); }
+
+void probe::fail(const std::type_info& wanted, std::source_location where) {
+  std::string instead;
+  self_.queue.take_first([&](detail::message& m) {
+    instead += (instead.empty() ? "" : ", ") + detail::type_name(m.type());
+    return false;
+  });
+  throw expectation_failed(at(where) + "no " + detail::type_name(wanted) +
+                           " came; waiting are: " + (instead.empty() ? "none" : instead));
+}
+
+// Ends -----------------------------------------------------------------------------------------------------------
+
+exit_reason exit_and_await(runtime& home, pid whom, const exit_reason& reason, std::source_location where) {
+  probe waiting(home);
+  const auto watch = waiting.monitor(whom);
+  waiting.run([&] { kv::exit(whom, reason); });
+  const auto news = waiting.run([&] { return await(watch, patience); });
+  if (!news) throw expectation_failed(at(where) + "process " + to_string(whom) + " did not end");
+  return news->reason;
+}
+
+exit_reason kill_and_await(runtime& home, pid whom, std::source_location where) {
+  return exit_and_await(home, whom, exit_reason::kill, where);
+}
+
+// suspended ------------------------------------------------------------------------------------------------------
+
+suspended::suspended(runtime& home, pid whom) : home_(home), whom_(whom) {
+  const auto reply = home.core().transact(whom, std::make_unique<suspend_request>(), patience);
+  if (reply->failed) throw call_error(call_error::code::exited, whom, reply->failure);
+}
+
+suspended::~suspended() { home_.core().send_signal(whom_, detail::signal::op::resume, pid{}); }
+
+// watchdog -------------------------------------------------------------------------------------------------------
+
+struct watchdog::inside {
+  std::mutex mutex;
+  std::condition_variable condition;
+  bool over = false;  // under mutex
+  std::thread thread;
+};
+
+watchdog::watchdog(std::string test, std::chrono::nanoseconds limit) : inside_(std::make_unique<inside>()) {
+  inside_->thread = std::thread([shared = inside_.get(), test = std::move(test), limit] {
+    std::unique_lock lock(shared->mutex);
+    if (shared->condition.wait_for(lock, limit, [&] { return shared->over; })) return;
+    std::cerr << "kv: the test \"" << test << "\" hangs; giving up after "
+              << std::chrono::duration_cast<std::chrono::seconds>(limit).count() << " s\n";
+    std::abort();
+  });
+}
+
+watchdog::~watchdog() {
+  {
+    const std::lock_guard lock(inside_->mutex);
+    inside_->over = true;
+  }
+  inside_->condition.notify_one();
+  inside_->thread.join();
+}
+
+}  // namespace kv::testing
