@@ -20,6 +20,11 @@ std::uint32_t next_node() noexcept {
   return last.fetch_add(1, std::memory_order_relaxed) + 1;
 }
 
+void refuse_to_block_a_leaf(const process& self, const char* verb) {
+  if (!self.is_leaf.load(std::memory_order_relaxed)) return;
+  throw leaf_blocked("leaf process " + to_string(self.id()) + " tried to " + verb);
+}
+
 }  // namespace
 
 core::core(report_sink sink, duration shutdown_timeout)
@@ -74,7 +79,7 @@ std::unique_ptr<request> core::transact(pid to, std::unique_ptr<request> what, d
   const caller who(*this);
   auto& self = who.self();
   if (self.id() == to) throw call_error(call_error::code::calling_self, to);
-  if (self.is_leaf) throw leaf_blocked("leaf process " + to_string(self.id()) + " tried to call " + to_string(to));
+  refuse_to_block_a_leaf(self, "call another process");
   suspension waiting{.awaited = ++self.refs_given, .reply = nullptr, .parked = nullptr};
   what->caller = self.id();
   what->caller_core = self.home;
@@ -88,7 +93,7 @@ std::unique_ptr<request> core::transact(pid to, std::unique_ptr<request> what, d
 }
 
 bool core::wait(process& self, suspension& how, time_point deadline) {
-  if (self.is_leaf) throw leaf_blocked("leaf process " + to_string(self.id()) + " tried to wait");
+  refuse_to_block_a_leaf(self, "wait");
   table_guard::assert_none();
   self.waiting = &how;
   struct forget {
@@ -180,7 +185,7 @@ process& core::create(birth what) {
   p->body = std::move(what.body);
   p->state = p->body->state();
   p->type.store(&p->body->type(), std::memory_order_release);
-  p->is_leaf = what.leaf;
+  p->is_leaf.store(what.leaf, std::memory_order_relaxed);
   p->is_starting = true;
   if (parent != nullptr) {
     p->parent = parent->id();
@@ -237,6 +242,12 @@ void core::start_elsewhere(process& p, std::unique_ptr<request> start) {
   const auto what = "start of " + type_name(p.body->type()) + ": ";
   const caller who(*this);
   auto& self = who.self();
+  try {
+    refuse_to_block_a_leaf(self, "start a process that may block");
+  } catch (...) {
+    abandon(p);
+    throw;
+  }
   suspension waiting{.awaited = ++self.refs_given, .reply = nullptr, .parked = nullptr};
   start->caller = self.id();
   start->caller_core = this;

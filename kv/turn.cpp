@@ -12,17 +12,18 @@ namespace kv::detail {
 
 void core::run(process& p) noexcept {
   const run_as as(p);
-  for (auto left = executor_->turn_length(); !p.must_exit; --left) {
+  auto left = executor_->turn_length();
+  for (;;) {
     if (p.mailbox.has_messages()) drain(p);
-    if (p.must_exit) break;
+    if (p.must_exit) return finish(p);
     if (p.queue.empty() || p.is_suspended) {
       if (p.mailbox.try_release()) return;
-      continue;
+    } else if (left-- == 0) {
+      return executor_->ready(p, executor::urgency::soon);
+    } else {
+      handle_one(p);
     }
-    if (left == 0) return executor_->ready(p, executor::urgency::soon);
-    handle_one(p);
   }
-  finish(p);
 }
 
 void core::settle(process& p) noexcept {
@@ -41,6 +42,13 @@ bool core::claim_soon(process& p) noexcept {
 #endif
   }
   return false;
+}
+
+/// Gives back the claim of a process that turned out to be another one than the caller meant.
+void core::put_back(process& p) noexcept {
+  if (p.waiting == nullptr) return release(p);
+  // Its deadline may have passed meanwhile, and have been left to whoever holds the claim: let it look for itself.
+  executor_->ready(p, executor::urgency::soon);
 }
 
 void core::fail_inline(process& p, std::exception_ptr why, const std::type_info& message) {
@@ -237,7 +245,8 @@ void core::tell_the_bereaved(pid who, const relations& bonds, const exit_reason&
 
 void core::clear(process& p) noexcept {
   const bool counted = !p.is_external;
-  p.is_leaf = p.is_external = p.must_exit = p.traps_exits = p.is_suspended = false;
+  p.is_leaf.store(false, std::memory_order_relaxed);
+  p.is_external = p.must_exit = p.traps_exits = p.is_suspended = false;
   p.is_starting = p.is_ending = p.crashed = false;
   p.state = nullptr;
   p.inline_message = nullptr;

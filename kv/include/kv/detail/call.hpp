@@ -147,7 +147,7 @@ auto call(core* home, pid id, duration timeout, F&& function, Args&&... args) ->
   if (home == nullptr) throw call_error(call_error::code::noproc, id);
   if constexpr (leaf_server<T>) {
     // A leaf must not call, not even where it would not have to wait this time: transact() tells it so.
-    const bool may_call = current_process == nullptr || !current_process->is_leaf;
+    const bool may_call = current_process == nullptr || !current_process->is_leaf.load(std::memory_order_relaxed);
     if (auto* const p = may_call ? home->claim_leaf(id) : nullptr) {
       return call_inline<T, result>(*home, *p, std::forward<F>(function), std::forward<Args>(args)...);
     }

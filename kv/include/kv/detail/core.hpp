@@ -89,11 +89,11 @@ class core {
   /// Any thread. Claims an idle leaf for the caller; null when it is dead, busy, frozen or no leaf.
   process* claim_leaf(pid id) noexcept {
     auto* const p = find(id);
-    if (p == nullptr || !p->is_leaf) return nullptr;
+    if (p == nullptr || !p->is_leaf.load(std::memory_order_relaxed)) return nullptr;
     if (!p->mailbox.try_claim() && !claim_soon(*p)) return nullptr;
     // Under the claim the generation stands still, so from here on it is that process or it is not.
     if (p->generation.load(std::memory_order_relaxed) == id.generation && p->runs_inline()) return p;
-    release(*p);
+    put_back(*p);
     return nullptr;
   }
   /// Holder. Gives the claim back, or hands it on when there is more to do.
@@ -156,6 +156,7 @@ class core {
 
  private:
   bool claim_soon(process& p) noexcept;
+  void put_back(process& p) noexcept;
   void drain(process& p) noexcept;
   void accept(process& p, message_ptr what) noexcept;
   void apply(process& p, signal& what);

@@ -69,6 +69,8 @@ struct alignas(64) process {
   std::atomic<std::uint32_t> generation{1};  // bumped at death, before anybody is told; release/acquire with alive()
   // The class of its state. Written before the pid is given away; read by who found the pid somewhere.
   std::atomic<const std::type_info*> type{nullptr};
+  // Never blocks, so it may run on its caller's stack. A hint for who has not claimed it yet.
+  std::atomic<bool> is_leaf{false};
   // Some name may be its. Set before its life is checked, read after its death is declared, both sequentially
   // consistent: so either the registrar sees the death or the dying sees the name.
   std::atomic<bool> has_names{false};
@@ -76,7 +78,6 @@ struct alignas(64) process {
   std::atomic<std::uint64_t> root_serial{0};
 
   // Fixed while the process lives; written by its creator before the pid is given away.
-  bool is_leaf = false;      // never blocks, so it may run on its caller's stack
   bool is_external = false;  // a plain thread's stand-in: its turn is that thread's
   std::uint32_t slot = 0;
   core* home = nullptr;
@@ -108,7 +109,9 @@ struct alignas(64) process {
     return *bonds;
   }
   /// Holder. Tells whether a caller may run it on his own stack now: nothing queued before him, nobody froze it.
-  bool runs_inline() const noexcept { return is_leaf && !is_suspended && queue.empty(); }
+  bool runs_inline() const noexcept {
+    return is_leaf.load(std::memory_order_relaxed) && !is_suspended && queue.empty();
+  }
   /// Holder. From now on the process has to end; the first reason counts.
   void end_with(const exit_reason& why) {
     if (must_exit) return;
