@@ -262,8 +262,19 @@ void core::start_elsewhere(process& p, std::unique_ptr<request> start) {
 
 void core::start_detached(process& p, message_ptr start, executor::urgency how) noexcept {
   start->generation = p.id().generation;
+  if (start->kind == message_kind::action) p.is_starting = false;  // a function; nobody waits for its start
   p.queue.push(std::move(start));
   executor_->ready(p, how);
+}
+
+void core::start_on_thread(process& p, std::unique_ptr<action> start) {
+  p.has_thread = true;
+  try {
+    executor_->launch(p, std::move(start));
+  } catch (...) {
+    abandon(p);
+    throw;
+  }
 }
 
 // The end --------------------------------------------------------------------------------------------------------
@@ -316,7 +327,8 @@ void core::shut_down() noexcept {
 process& core::open_external() {
   auto* const p = slots_.take();
   if (p == nullptr) throw std::runtime_error("the runtime is shutting down: nothing can be called");
-  p->is_external = true;
+  p->has_thread = true;
+  p->is_stand_in = true;
   p->traps_exits = true;
   return *p;
 }

@@ -111,7 +111,7 @@ void event_manager::inside::attach(std::uint64_t id, subscription& what) {
     entry.connection = signal.connect([run = what.run](const delivery& d) -> std::uint64_t { return run(d.event), 0; });
   } else {
     if (!home->alive(what.runner)) {
-      what.runner = spawn([id, what, all = rows, manager = name] { run_handler(id, what, all, manager); });
+      what.runner = spawn_thread([id, what, all = rows, manager = name] { run_handler(id, what, all, manager); });
       rows.insert(id, what);
     }
     entry.watch = monitor(what.runner, std::to_string(id));

@@ -25,19 +25,29 @@ void relax() noexcept {
 
 // parker ---------------------------------------------------------------------------------------------------------
 
-bool parker::park_until(time_point deadline) {
-  std::unique_lock lock(mutex_);
-  if (deadline == time_point::max()) {
-    condition_.wait(lock, [this] { return woken_; });
-  } else {
-    condition_.wait_until(lock, deadline, [this] { return woken_; });
+bool parker::park_until(time_point deadline, unsigned patience) {
+  for (; patience > 0; --patience) {
+    if (state_.load(std::memory_order_relaxed) == woken) break;
+    relax();
   }
-  return std::exchange(woken_, false);
+  std::unique_lock lock(mutex_);
+  const auto is_woken = [this] {
+    // Acquire pairs with the release in unpark(): what was done before the wake-up is seen.
+    auto expected = awake;
+    return !state_.compare_exchange_strong(expected, asleep, std::memory_order_acq_rel) && expected == woken;
+  };
+  if (deadline == time_point::max()) {
+    condition_.wait(lock, is_woken);
+  } else {
+    condition_.wait_until(lock, deadline, is_woken);
+  }
+  return state_.exchange(awake, std::memory_order_acq_rel) == woken;
 }
 
 void parker::unpark() noexcept {
+  // Release pairs with the acquire in park_until(). Only who sleeps, or is about to, needs the system's help.
+  if (state_.exchange(woken, std::memory_order_acq_rel) != asleep) return;
   const std::lock_guard lock(mutex_);
-  woken_ = true;
   condition_.notify_one();
 }
 
@@ -152,7 +162,7 @@ void scheduler_thread::sleep() {
   owner_.parked_count_.fetch_add(1, std::memory_order_relaxed);
   parked_.store(true, std::memory_order_relaxed);
   if (!owner_.anything_at_all(index_)) {
-    parker_.park_until(deadlines_.empty() ? time_point::max() : deadlines_.begin()->deadline);
+    parker_.park_until(deadlines_.empty() ? time_point::max() : deadlines_.begin()->deadline, 0);
   }
   if (parked_.exchange(false, std::memory_order_relaxed)) {
     owner_.parked_count_.fetch_sub(1, std::memory_order_relaxed);
@@ -184,19 +194,39 @@ void thread_executor::ready(process& p, urgency how) noexcept {
 }
 
 bool thread_executor::suspend(process& p, time_point deadline) {
-  if (!p.is_external) return this_thread->suspend(p, deadline);
+  if (!p.has_thread) return this_thread->suspend(p, deadline);
   static thread_local parker here;
   parked_process me;
   me.sleeping_thread = &here;
   p.waiting->parked = &me;
   bool in_time = true;
-  if (p.mailbox.try_release() && !here.park_until(deadline)) {
+  if (p.mailbox.try_release() && !here.park_until(deadline, patience_)) {
     // Too late, unless somebody has just taken the claim: then his wake-up is under way and has to be waited for.
     in_time = !p.mailbox.try_claim();
-    if (in_time) here.park_until(time_point::max());
+    if (in_time) here.park_until(time_point::max(), patience_);
   }
   p.waiting->parked = nullptr;
   return in_time;
+}
+
+void thread_executor::launch(process& p, std::unique_ptr<action> start) {
+  std::list<std::thread> ended;
+  const std::lock_guard lock(own_threads_mutex_);
+  ended.swap(ended_threads_);
+  for (auto& thread : ended) thread.join();  // at once: they are through, but for letting go of the lock
+  own_threads_.emplace_back();
+  const auto mine = std::prev(own_threads_.end());
+  try {
+    *mine = std::thread([this, &p, mine, first = std::move(start)] {
+      core_.run_on_thread(p, *first);
+      const std::lock_guard ending(own_threads_mutex_);
+      ended_threads_.splice(ended_threads_.end(), own_threads_, mine);
+      own_thread_ended_.notify_all();
+    });
+  } catch (...) {
+    own_threads_.erase(mine);
+    throw;
+  }
 }
 
 std::uint64_t thread_executor::random() noexcept {
@@ -208,6 +238,10 @@ void thread_executor::stop() noexcept {
   stopping_.store(true, std::memory_order_release);
   for (auto& thread : threads_) thread->wake();
   for (auto& thread : threads_) thread->join();
+  // The processes of these are dead: they are on their way out.
+  std::unique_lock lock(own_threads_mutex_);
+  own_thread_ended_.wait(lock, [this] { return own_threads_.empty(); });
+  for (auto& thread : ended_threads_) thread.join();
 }
 
 process* thread_executor::steal_for(std::size_t thief) {

@@ -3,6 +3,7 @@
 
 #include <atomic>
 #include <condition_variable>
+#include <list>
 #include <memory>
 #include <mutex>
 #include <thread>
@@ -22,14 +23,17 @@ class thread_executor;
 /// Where an OS thread sleeps until it is told otherwise. A wake-up that comes first is not lost.
 class parker {
  public:
-  /// Returns false when the deadline passed first.
-  bool park_until(time_point deadline);
+  /// The one thread. Looks `patience` times before it sleeps. Returns false when the deadline passed first.
+  bool park_until(time_point deadline, unsigned patience);
+  /// Any thread.
   void unpark() noexcept;
 
  private:
+  enum state : int { awake, asleep, woken };
+
+  std::atomic<state> state_{awake};  // asleep is set under mutex_, by the sleeper
   std::mutex mutex_;
   std::condition_variable condition_;
-  bool woken_ = false;
 };
 
 /// One OS thread that runs processes.
@@ -98,6 +102,7 @@ class thread_executor final : public executor {
 
   void ready(process& p, urgency how) noexcept override;
   bool suspend(process& p, time_point deadline) override;
+  void launch(process& p, std::unique_ptr<action> start) override;
   time_point now() noexcept override { return std::chrono::steady_clock::now(); }
   std::uint64_t random() noexcept override;
   unsigned turn_length() noexcept override { return 64; }
@@ -119,6 +124,12 @@ class thread_executor final : public executor {
   std::atomic<std::size_t> next_thread_{0};  // spreads what plain threads send; orders nothing
   std::atomic<unsigned> parked_count_{0};    // a hint that saves wake_somebody() the walk
   std::atomic<bool> stopping_{false};        // release in stop(); acquire in scheduler_thread::next()
+
+  // Processes with a thread of their own. An ended thread is joined by whoever launches or stops next.
+  std::mutex own_threads_mutex_;
+  std::condition_variable own_thread_ended_;
+  std::list<std::thread> own_threads_;    // under own_threads_mutex_
+  std::list<std::thread> ended_threads_;  // the same
 };
 
 }  // namespace kv::detail

@@ -26,6 +26,27 @@ void core::run(process& p) noexcept {
   }
 }
 
+void core::run_on_thread(process& p, action& start) noexcept {
+  const run_as as(p);
+  p.is_starting = false;
+  std::exception_ptr failure;
+  try {
+    start.run(nullptr);
+  } catch (const unwind&) {
+  } catch (...) {
+    failure = std::current_exception();
+  }
+  fail_with(p, failure);
+  finish(p);
+}
+
+/// An exception, if there was one, ends the process; the first reason counts.
+void core::fail_with(process& p, const std::exception_ptr& failure) noexcept {
+  if (!failure || p.must_exit) return;
+  p.crashed = true;
+  p.end_with(exit_reason::error(failure));
+}
+
 void core::settle(process& p) noexcept {
   if (p.must_exit) {
     const run_as as(p);
@@ -53,10 +74,7 @@ void core::put_back(process& p) noexcept {
 
 void core::fail_inline(process& p, std::exception_ptr why, const std::type_info& message) {
   const auto id = p.id();
-  if (why) {
-    p.crashed = !p.must_exit;
-    p.end_with(exit_reason::error(why));
-  }
+  fail_with(p, why);
   const auto reason = p.reason;
   p.inline_message = &message;
   {
@@ -77,10 +95,7 @@ void core::handle_one(process& p) noexcept {
     failure = std::current_exception();
   }
   // Outside the catch block: telling others switches fibers, and the exception belongs to this one.
-  if (failure) {
-    p.crashed = !p.must_exit;
-    p.end_with(exit_reason::error(failure));
-  }
+  fail_with(p, failure);
   if (p.must_exit) return;  // finish() answers the caller, once the process counts as dead
   p.is_starting = false;
   auto done = std::move(p.current);
@@ -89,7 +104,7 @@ void core::handle_one(process& p) noexcept {
 
 void core::dispatch(process& p, message& what) {
   if (what.kind == message_kind::letter) return deliver_letter(p, static_cast<letter&>(what));
-  if (!p.is_starting) return static_cast<action&>(what).run(p.state);
+  if (!p.is_starting) return static_cast<action&>(what).run(p.state);  // for a function, null
   static_cast<action&>(what).run(p.body.get());
   p.state = p.body->state();
 }
@@ -160,7 +175,7 @@ void core::apply(process& p, signal& what) {
 void core::apply_exit(process& p, pid from, const exit_reason& why) {
   if (p.is_ending) return;
   const bool is_kill = why.what() == exit_reason::kind::kill;
-  if (is_kill && !p.is_external) return p.end_with(exit_reason::killed);
+  if (is_kill && !p.is_stand_in) return p.end_with(exit_reason::killed);
   if (p.traps_exits) {
     p.queue.push(std::make_unique<letter_of<exit_signal>>(exit_signal{from, is_kill ? exit_reason::killed : why}));
     return;
@@ -244,9 +259,9 @@ void core::tell_the_bereaved(pid who, const relations& bonds, const exit_reason&
 }
 
 void core::clear(process& p) noexcept {
-  const bool counted = !p.is_external;
+  const bool counted = !p.is_stand_in;
   p.is_leaf.store(false, std::memory_order_relaxed);
-  p.is_external = p.must_exit = p.traps_exits = p.is_suspended = false;
+  p.has_thread = p.is_stand_in = p.must_exit = p.traps_exits = p.is_suspended = false;
   p.is_starting = p.is_ending = p.crashed = false;
   p.state = nullptr;
   p.inline_message = nullptr;

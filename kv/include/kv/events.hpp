@@ -44,9 +44,10 @@ struct event_manager_started {
 /// freely. The manager is found by its registered name at every use, so the same value works again once a supervisor
 /// has restarted it; until then it is call_error{noproc}.
 ///
-/// Every handler runs in a process of its own, one event at a time and in order. So a handler may block, throw or hang
-/// without holding up the manager or the others: one that throws is removed and reported, and one that lets
-/// sync_notify wait longer than the deadline is detached and reported. Subscriptions are rows of a table that somebody
+/// Every handler runs in a process with a thread of its own, one event at a time and in order. So a handler may block
+/// in any way, throw or hang, and hold up neither the manager nor the others: one that throws is removed and reported,
+/// and one that lets sync_notify wait longer than the deadline is detached and reported. Where that is too dear, because
+/// every event wakes a thread, forward_to() costs no more than a message. Subscriptions are rows of a table that somebody
 /// else owns and survive the manager. Mirrors GenEvent.
 ///
 /// Every function may be called from any thread and from processes that are no leaves.

@@ -41,6 +41,12 @@ template <std::invocable F>
 pid spawn(F function) {
   return detail::spawn_function(*detail::this_process().home, {}, std::move(function));
 }
+/// Starts a function as a process that has an OS thread of its own, where it may also block in ways that the runtime
+/// does not know: in a system call, on a std::mutex. Costs a thread; messages cost waking it.
+template <std::invocable F>
+pid spawn_thread(F function) {
+  return detail::spawn_on_thread(*detail::this_process().home, std::move(function));
+}
 /// Starts a server or function that is linked to the caller from before its first instruction. A constructor that
 /// throws is told by start_error alone; the link is gone then. Mirrors `GenServer.start_link/3`, `spawn_link/1`.
 template <class T, class... Args>

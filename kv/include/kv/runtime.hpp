@@ -71,6 +71,12 @@ class runtime {
     return detail::spawn_function(core(), {}, std::move(function));
   }
 
+  /// Starts it with an OS thread of its own. See kv::spawn_thread.
+  template <std::invocable F>
+  pid spawn_thread(F function) {
+    return detail::spawn_on_thread(core(), std::move(function));
+  }
+
   /// Sends a message; nothing happens when the receiver is dead. Never blocks.
   template <class M>
   void send(pid to, M message) {

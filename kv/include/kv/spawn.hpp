@@ -93,6 +93,15 @@ ref<T> spawn_server(core& home, spawn_options options, Args&&... args) {
 }
 
 template <class F>
+pid spawn_on_thread(core& home, F function) {
+  auto& p = home.create({std::make_unique<script<F>>(), false, false, {}});
+  const auto result = p.id();
+  auto run = [function = std::move(function)](void*) mutable { function(); };
+  home.start_on_thread(p, std::make_unique<action_of<decltype(run)>>(std::move(run)));
+  return result;
+}
+
+template <class F>
 pid spawn_function(core& home, const spawn_options& options, F function) {
   auto& p = home.create({std::make_unique<script<F>>(), false, options.link, options.name});
   const auto result = p.id();

@@ -141,6 +141,10 @@ class core {
   void start_elsewhere(process& p, std::unique_ptr<request> start);
   /// Runs a start action inside a new process and does not wait.
   void start_detached(process& p, message_ptr start, executor::urgency how) noexcept;
+  /// Runs a start action as a process on a thread of its own and does not wait. Throws std::system_error.
+  void start_on_thread(process& p, std::unique_ptr<action> start);
+  /// Holder, called by the executor on that thread. Lives the whole life of the process.
+  void run_on_thread(process& p, action& start) noexcept;
   /// Holder, called by the executor. Handles what is there, at most one turn of it, and gives the claim away.
   void run(process& p) noexcept;
   /// Holder. Gives the claim away: to nobody, to the executor, or ends the process.
@@ -167,6 +171,7 @@ class core {
   void answer(message_ptr what, const exit_reason* failure) noexcept;
   void bounce(pid to, message_ptr what, const exit_reason& why) noexcept;
   void finish(process& p) noexcept;
+  static void fail_with(process& p, const std::exception_ptr& failure) noexcept;
   void report_crash(const process& p) const noexcept;
   void tell_the_bereaved(pid who, const relations& bonds, const exit_reason& why) noexcept;
   void clear(process& p) noexcept;

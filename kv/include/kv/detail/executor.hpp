@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 
 #include <kv/detail/process.hpp>
 
@@ -25,6 +26,10 @@ class executor {
   /// The current process, which holds its own claim and has p.waiting set. Releases the claim and comes back with it
   /// when something was pushed or, with false, when the deadline has passed. Throws out_of_stacks.
   virtual bool suspend(process& p, time_point deadline) = 0;
+
+  /// Any thread. Runs core::run_on_thread(p, start) where it may block in any way and hold up nobody else. Throws
+  /// std::system_error when that cannot be had.
+  virtual void launch(process& p, std::unique_ptr<action> start) = 0;
 
   virtual time_point now() noexcept = 0;
   virtual std::uint64_t random() noexcept = 0;

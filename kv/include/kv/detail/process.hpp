@@ -78,7 +78,8 @@ struct alignas(64) process {
   std::atomic<std::uint64_t> root_serial{0};
 
   // Fixed while the process lives; written by its creator before the pid is given away.
-  bool is_external = false;  // a plain thread's stand-in: its turn is that thread's
+  bool has_thread = false;   // runs on a thread of its own, which sleeps when it waits
+  bool is_stand_in = false;  // for a plain thread, which cannot be killed
   std::uint32_t slot = 0;
   core* home = nullptr;
   pid parent;
