@@ -13,7 +13,6 @@
 #include <vector>
 
 #include <kv/detail/executor.hpp>
-#include <kv/detail/guarded.hpp>
 #include <kv/detail/process.hpp>
 #include <kv/detail/slab.hpp>
 #include <kv/errors.hpp>
@@ -176,6 +175,7 @@ class core {
   void tell_the_bereaved(pid who, const relations& bonds, const exit_reason& why) noexcept;
   void clear(process& p) noexcept;
   static void throw_if_ending(const process& self);
+  static void refuse_to_block(const process& self, const char* verb);
   void abandon(process& p) noexcept;
   std::vector<pid> roots() const;
   void end_root(pid root) noexcept;

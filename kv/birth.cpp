@@ -1,0 +1,170 @@
+// How processes come to life, and how plain threads get a stand-in.
+#include <stdexcept>
+
+#include <kv/detail/core.hpp>
+
+#include "names.hpp"
+
+namespace kv::detail {
+
+// Names ----------------------------------------------------------------------------------------------------------
+
+void core::register_name(std::string name, pid who, std::type_index type) {
+  if (auto* const p = find(who)) p->has_names.store(true);
+  const auto is_alive = [this](pid id) {
+    const auto* const p = find(id);
+    return p != nullptr && p->generation.load() == id.generation;
+  };
+  if (!is_alive(who)) throw call_error(call_error::code::noproc, who);
+  if (const auto holder = names_->add(name, {who, type}, is_alive)) throw name_taken(name, *holder);
+  if (!is_alive(who)) names_->remove(name, who);  // it may have died before it had a name to give back
+}
+
+bool core::unregister_name(std::string_view name) {
+  const auto found = names_->find(name);
+  return found && names_->remove(name, found->who);
+}
+
+std::optional<pid> core::whereis(std::string_view name) const {
+  const auto found = names_->find(name);
+  return found && alive(found->who) ? std::optional(found->who) : std::nullopt;
+}
+
+std::optional<pid> core::whereis(std::string_view name, std::type_index type) const {
+  const auto found = names_->find(name);
+  return found && found->type == type && alive(found->who) ? std::optional(found->who) : std::nullopt;
+}
+
+// Birth ----------------------------------------------------------------------------------------------------------
+
+process& core::create(birth what) {
+  auto* const parent = current_process != nullptr && current_process->home == this ? current_process : nullptr;
+  if (what.link && parent == nullptr) throw std::logic_error("spawn_link: only a process can be linked to its child");
+  auto* const p = slots_.take();
+  if (p == nullptr) throw std::runtime_error("the runtime is shutting down: nothing can be started");
+  live_.fetch_add(1, std::memory_order_relaxed);
+  p->body = std::move(what.body);
+  p->state = p->body->state();
+  p->type.store(&p->body->type(), std::memory_order_release);
+  p->is_leaf.store(what.leaf, std::memory_order_relaxed);
+  p->is_starting = true;
+  if (parent != nullptr) {
+    p->parent = parent->id();
+  } else if (!what.leaf) {
+    p->root_serial.store(root_serials_.fetch_add(1, std::memory_order_relaxed) + 1, std::memory_order_relaxed);
+  }
+  if (what.link) {
+    p->ties().links.insert(parent->id());
+    parent->ties().links.insert(p->id());
+  }
+  if (what.name.empty()) return *p;
+  try {
+    register_name(std::move(what.name), p->id(), p->body->type());
+  } catch (...) {
+    abandon(*p);
+    throw;
+  }
+  return *p;
+}
+
+void core::abandon(process& p) noexcept {
+  p.end_with(exit_reason::normal);
+  const auto id = p.id();
+  if (current_process != nullptr && current_process->bonds) current_process->bonds->links.erase(id);
+  finish(p);
+}
+
+void core::start_inline(process& p, action& start) {
+  std::exception_ptr failure;
+  {
+    const run_as as(p);
+    try {
+      start.run(p.body.get());
+    } catch (const unwind&) {
+    } catch (...) {
+      failure = std::current_exception();
+    }
+  }
+  p.state = p.body->state();
+  if (failure) p.end_with(exit_reason::error(failure));
+  if (!p.must_exit) {
+    p.is_starting = false;
+    release(p);
+    return;
+  }
+  const auto reason = p.reason;
+  const auto what = "start of " + type_name(p.body->type()) + ": " + to_string(reason);
+  abandon(p);
+  throw start_error(what, reason);
+}
+
+void core::start_elsewhere(process& p, std::unique_ptr<request> start) {
+  const auto id = p.id();
+  const auto what = "start of " + type_name(p.body->type()) + ": ";
+  const caller who(*this);
+  auto& self = who.self();
+  try {
+    refuse_to_block(self, "start a process that may block");
+  } catch (...) {
+    abandon(p);
+    throw;
+  }
+  suspension waiting{.awaited = ++self.refs_given, .reply = nullptr, .parked = nullptr};
+  start->caller = self.id();
+  start->caller_core = this;
+  start->ref = waiting.awaited;
+  start_detached(p, std::move(start), executor::urgency::handoff);
+  while (!waiting.reply) wait(self, waiting, time_point::max());
+  const auto& reply = static_cast<request&>(*waiting.reply);
+  if (!reply.failed) return;
+  if (self.bonds) self.bonds->links.erase(id);
+  throw start_error(what + to_string(reply.failure), reply.failure);
+}
+
+void core::start_detached(process& p, message_ptr start, executor::urgency how) noexcept {
+  start->generation = p.id().generation;
+  if (start->kind == message_kind::action) p.is_starting = false;  // a function; nobody waits for its start
+  p.queue.push(std::move(start));
+  executor_->ready(p, how);
+}
+
+void core::start_on_thread(process& p, std::unique_ptr<action> start) {
+  p.has_thread = true;
+  try {
+    executor_->launch(p, std::move(start));
+  } catch (...) {
+    abandon(p);
+    throw;
+  }
+}
+
+// A plain thread's stand-in --------------------------------------------------------------------------------------
+
+process& core::open_external() {
+  auto* const p = slots_.take();
+  if (p == nullptr) throw std::runtime_error("the runtime is shutting down: nothing can be called");
+  p->has_thread = true;
+  p->is_stand_in = true;
+  p->traps_exits = true;
+  return *p;
+}
+
+void core::close_external(process& p) noexcept {
+  drain(p);
+  p.end_with(exit_reason::normal);
+  finish(p);
+}
+
+caller::caller(core& c) : core_(c) {
+  if (current_process != nullptr && current_process->home == &c) {
+    self_ = current_process;
+  } else {
+    self_ = stand_in_ = &c.open_external();
+  }
+}
+
+caller::~caller() {
+  if (stand_in_ != nullptr) core_.close_external(*stand_in_);
+}
+
+}  // namespace kv::detail
