@@ -43,6 +43,7 @@ void core::report_now(const report& entry) const noexcept {
 }
 
 time_point core::deadline_after(duration timeout) noexcept {
+  if (timeout.count() <= 0) return time_point::min();
   return timeout >= infinity ? time_point::max() : executor_->now() + timeout;
 }
 
@@ -70,6 +71,14 @@ void core::send_signal(pid to, signal::op what, pid from, const exit_reason& why
   if (rest) bounce(to, std::move(rest), exit_reason::noproc);
 }
 
+void core::tie(pid to, signal::op what, pid from, monitor_ref ref) noexcept {
+  auto* const p = claim_leaf(to);
+  if (p == nullptr) return send_signal(to, what, from, {}, ref);
+  signal now(what, from, {}, ref);
+  obey(*p, now);
+  release(*p);
+}
+
 std::unique_ptr<request> core::transact(pid to, std::unique_ptr<request> what, duration timeout) {
   const caller who(*this);
   auto& self = who.self();
@@ -93,6 +102,7 @@ void core::refuse_to_block(const process& self, const char* verb) {
 }
 
 bool core::wait(process& self, suspension& how, time_point deadline) {
+  if (deadline == time_point::min()) return false;
   refuse_to_block(self, "wait");
   table_guard::assert_none();
   self.waiting = &how;
@@ -120,13 +130,13 @@ void core::throw_if_ending(const process& self) {
 monitor_ref core::monitor(process& self, pid target, std::string tag) {
   const monitor_ref ref{++self.refs_given};
   self.ties().monitoring.emplace(ref.id, relations::watched{target, std::move(tag)});
-  send_signal(target, signal::op::monitor, self.id(), {}, ref);
+  tie(target, signal::op::monitor, self.id(), ref);
   return ref;
 }
 
 void core::demonitor(process& self, monitor_ref ref, bool flush) {
   if (const auto row = self.ties().monitoring.find(ref.id); row != self.bonds->monitoring.end()) {
-    send_signal(row->second.target, signal::op::demonitor, self.id(), {}, ref);
+    tie(row->second.target, signal::op::demonitor, self.id(), ref);
     self.bonds->monitoring.erase(row);  // a `down` that is under way finds nothing and is dropped
   }
   if (!flush) return;
@@ -138,12 +148,12 @@ void core::demonitor(process& self, monitor_ref ref, bool flush) {
 }
 
 void core::link(process& self, pid peer) {
-  if (peer == self.id() || !self.ties().links.insert(peer).second) return;
-  send_signal(peer, signal::op::link, self.id());
+  if (peer == self.id() || !self.ties().links.insert(peer)) return;
+  tie(peer, signal::op::link, self.id());
 }
 
 void core::unlink(process& self, pid peer) {
-  if (self.bonds && self.bonds->links.erase(peer) > 0) send_signal(peer, signal::op::unlink, self.id());
+  if (self.bonds && self.bonds->links.erase(peer)) tie(peer, signal::op::unlink, self.id());
 }
 
 // The end --------------------------------------------------------------------------------------------------------

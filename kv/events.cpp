@@ -1,6 +1,7 @@
 // The event manager. Its truth is the table: what it keeps besides can be built again from the rows.
 #include <kv/events.hpp>
 
+#include <map>
 #include <unordered_map>
 #include <unordered_set>
 #include <vector>
@@ -17,6 +18,9 @@ struct delivery {
   pid manager;
   std::uint64_t ticket = 0;
 };
+
+/// The handler has removed itself, and ends when it returns.
+struct retire {};
 
 /// Collects which handlers will answer.
 struct collect_ids {
@@ -40,6 +44,15 @@ void announce_removal(std::uint64_t id, const subscription& what, const std::str
   if (what.owner) send(what.owner, handler_removed{handler_id{id}, why});
 }
 
+/// Tells whether the subscription stands; not once the table is gone.
+bool is_row(const subscriptions& rows, std::uint64_t id) {
+  try {
+    return rows.member(id);
+  } catch (const table_error&) {
+    return false;
+  }
+}
+
 /// A handler's process: one event at a time. It ends with the table that says it should be there, or by its own fault.
 void run_handler(std::uint64_t id, const subscription& what, subscriptions rows, const std::string& manager) {
   monitor(rows.owner(), "table");
@@ -48,6 +61,8 @@ void run_handler(std::uint64_t id, const subscription& what, subscriptions rows,
   while (goes_on) {
     receive(
         [&](const delivery& d) {
+          // Removed: never called again, whatever is still on its way.
+          if (!(goes_on = is_row(rows, id))) return;
           try {
             what.run(d.event);
           } catch (const unwind&) {
@@ -59,11 +74,10 @@ void run_handler(std::uint64_t id, const subscription& what, subscriptions rows,
           }
           if (d.ticket != 0) send(d.manager, handled{id, d.ticket});
         },
-        [&](const down& d) { goes_on = d.tag != "table"; });
+        [&](const down& d) { goes_on = d.tag != "table"; }, [&](const retire&) { goes_on = false; });
   }
-  if (!failure) return;
   // Itself, because the manager may be down; and the row first, so that no new manager attaches it again.
-  if (rows.erase(id)) announce_removal(id, what, manager, to_text(failure));
+  if (failure && is_row(rows, id) && rows.erase(id)) announce_removal(id, what, manager, to_text(failure));
 }
 
 }  // namespace
@@ -81,6 +95,7 @@ struct event_manager::inside {
   signal_type signal;
   std::unordered_map<std::uint64_t, attached> handlers;
   std::uint64_t last_id = 0;
+  std::map<std::uint64_t, std::unordered_set<std::uint64_t>> waiting;  // by ticket: the handlers not yet through
   std::uint64_t last_ticket = 0;
 
   void attach(std::uint64_t id, subscription& what);
@@ -90,7 +105,7 @@ struct event_manager::inside {
 };
 
 event_manager::event_manager(std::string name, subscriptions rows, event_manager_options options)
-    : inside_(new inside{std::move(name), std::move(rows), std::move(options), {}, {}}) {
+    : inside_(new inside{std::move(name), std::move(rows), std::move(options), {}, {}, 0, {}}) {
   auto found = inside_->rows.to_vector();
   std::ranges::sort(found, {}, [](const auto& row) { return row.first; });  // attached in the order of old
   for (auto& [id, what] : found) {
@@ -143,11 +158,16 @@ bool event_manager::remove(std::uint64_t id, pid caller) {
   inside_->forget(id);
   const auto row = inside_->rows.erase(id);
   if (!row) return false;
+  for (auto& [ticket, ids] : inside_->waiting) ids.erase(id);
   if (!row->runner) return true;
+  if (row->runner == caller) {
+    send(caller, retire{});
+    return true;
+  }
+  // Its last call may still be under way.
   const auto watch = monitor(row->runner);
   exit(row->runner, exit_reason::kill);
-  // Its last call may still be under way. Waiting for a handler that removes itself would be waiting for ever.
-  if (caller != row->runner) static_cast<void>(await(watch, inside_->options.handler_deadline));
+  static_cast<void>(await(watch, inside_->options.handler_deadline));
   demonitor(watch, true);
   return true;
 }
@@ -164,28 +184,30 @@ void event_manager::notify(const event_body& event) { inside_->signal(delivery{e
 
 void event_manager::sync_notify(const event_body& event) {
   const auto ticket = ++inside_->last_ticket;
-  auto waiting = inside_->signal(delivery{event, self(), ticket});
-  auto& clock = this_process().home->exec();
-  const auto deadline = clock.now() + inside_->options.handler_deadline;
-  while (!waiting.empty()) {
-    const bool in_time = receive_for(
-        deadline - clock.now(),
-        [&](const handled& h) {
-          if (h.ticket == ticket) waiting.erase(h.handler);
-        },
-        [&](const down& d) {
-          waiting.erase(std::stoull(d.tag));
-          inside_->lost(d);
-        });
-    if (!in_time) break;
+  auto& waiting = inside_->waiting[ticket];
+  waiting = inside_->signal(delivery{event, self(), ticket});
+  auto& home = *this_process().home;
+  const auto deadline = home.deadline_after(inside_->options.handler_deadline);
+  // Goes on serving meanwhile: the handlers that it waits for may add and remove handlers.
+  while (!waiting.empty() && home.serve_until(this_process(), deadline)) {
   }
-  for (const auto id : waiting) inside_->detach(id, "it did not return in time");
+  for (const auto late = inside_->waiting.extract(ticket).mapped(); const auto id : late) {
+    inside_->detach(id, "it did not return in time");
+  }
+}
+
+void event_manager::handle(const handled& news) {
+  // A late one, of a handler that was detached or of an earlier manager's event, is nobody's.
+  if (const auto found = inside_->waiting.find(news.ticket); found != inside_->waiting.end()) {
+    found->second.erase(news.handler);
+  }
 }
 
 void event_manager::handle(const down& news) { inside_->lost(news); }
 
 void event_manager::inside::lost(const down& news) {
   const auto id = std::stoull(news.tag);
+  for (auto& [ticket, ids] : waiting) ids.erase(id);
   const auto found = handlers.find(id);
   if (found == handlers.end()) return;
   const bool was_runner = news.ref == found->second.watch;

@@ -62,7 +62,11 @@ class stop_request final : public detail::request {
  public:
   explicit stop_request(const exit_reason& reason) : reason_(reason) {}
   const std::type_info& type() const noexcept override { return typeid(stop_request); }
-  void run(void*) override { detail::current_process->end_with(reason_); }
+  void run(void*) override {
+    auto& self = *detail::current_process;
+    self.body->on_exit(reason_);
+    self.end_with(reason_);
+  }
 
  private:
   exit_reason reason_;

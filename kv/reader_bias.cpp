@@ -33,8 +33,11 @@ class slot_lease {
   slot_lease(const slot_lease&) = delete;
   slot_lease& operator=(const slot_lease&) = delete;
   ~slot_lease() {
-    if (slot != nullptr)
-      directory.taken[static_cast<std::size_t>(slot - directory.slots.data())].store(false, std::memory_order_release);
+    if (slot == nullptr) return;
+    const auto index = static_cast<std::size_t>(slot - directory.slots.data());
+    slot = nullptr;  // what this thread still reads on its way out takes the mutex
+    reader_slots::forget_mine();
+    directory.taken[index].store(false, std::memory_order_release);
   }
 
   reader_slot* slot = nullptr;
@@ -42,9 +45,9 @@ class slot_lease {
 
 }  // namespace
 
-reader_slot* reader_slots::mine() noexcept {
+reader_slot* reader_slots::take() noexcept {
   static thread_local const slot_lease lease;
-  return lease.slot;
+  return mine_ = lease.slot;
 }
 
 void reader_slots::await_none(const void* lock) noexcept {

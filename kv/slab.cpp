@@ -7,8 +7,6 @@
 
 namespace kv::detail {
 
-pid process::id() const noexcept { return {slot, generation.load(std::memory_order_relaxed), home->node()}; }
-
 slab::~slab() {
   for (auto& chunk : chunks_) {
     auto* const first = chunk.load(std::memory_order_relaxed);
@@ -37,6 +35,7 @@ process& slab::grow() {
   auto& p = *at(slot);
   p.slot = slot;
   p.home = &owner_;
+  p.node = owner_.node();
   used_.store(slot + 1, std::memory_order_release);
   return p;
 }

@@ -62,9 +62,7 @@ void table_directory::add(const std::shared_ptr<table_base>& table, pid owner) {
       throw table_error(table_error::code::name_taken, label(table->name()) + " exists, owned by " + to_string(holder));
     }
   }
-  count_.fetch_add(1);
-  if (!table->home().alive(owner)) {
-    count_.fetch_sub(1);
+  if (!table->home().prepare_gift(owner)) {
     throw table_error(table_error::code::no_owner,
                       label(table->name()) + " needs a living owner; " + to_string(owner) + " is dead");
   }
@@ -82,7 +80,6 @@ void table_directory::drop(const table_base& table) {
       gone = std::move(row->second);
       gone->set_owner({});
       by_owner_.erase(row);
-      count_.fetch_sub(1);
       break;
     }
   }
@@ -90,7 +87,6 @@ void table_directory::drop(const table_base& table) {
 }
 
 void table_directory::owner_died(pid owner) {
-  if (count_.load() == 0) return;
   std::vector<std::shared_ptr<table_base>> orphans;
   {
     const std::lock_guard lock(mutex_);
@@ -100,12 +96,12 @@ void table_directory::owner_died(pid owner) {
       orphans.push_back(std::move(row->second));
     }
     by_owner_.erase(first, last);
-    count_.fetch_sub(orphans.size());
   }
   for (const auto& table : orphans) table->discard_rows();
 }
 
 std::shared_ptr<table_base> table_directory::find(std::string_view name) const {
+  if (name.empty()) return nullptr;
   const std::lock_guard lock(mutex_);
   for (const auto& [holder, table] : by_owner_) {
     if (table->name() == name) return table;

@@ -12,7 +12,7 @@ namespace kv {
 
 std::string to_string(pid id) {
   if (!id) return "<none>";
-  return "<" + std::to_string(id.slot) + "." + std::to_string(id.generation) + ">";
+  return std::string("<").append(std::to_string(id.slot)).append(1, '.').append(std::to_string(id.generation)) += '>';
 }
 
 std::ostream& operator<<(std::ostream& out, pid id) { return out << to_string(id); }
@@ -43,6 +43,9 @@ std::string describe(call_error::code why, pid callee, const exit_reason& reason
 
 call_error::call_error(code why, pid callee, const exit_reason& reason)
     : std::runtime_error(describe(why, callee, reason)), why_(why), callee_(callee), reason_(reason) {}
+
+call_error::call_error(const std::string& name)
+    : std::runtime_error("call to " + name + ": noproc"), why_(code::noproc), reason_(exit_reason::noproc) {}
 
 std::string detail::type_name(const std::type_info& type) { return boost::core::demangle(type.name()); }
 

@@ -11,9 +11,9 @@ namespace {
 /// The scheduler thread this is, if it is one. Set once, at its start.
 constinit thread_local scheduler_thread* this_thread = nullptr;
 
-/// How often an idle thread, or a caller of a busy leaf, looks again before it sleeps: a few microseconds, less than a
-/// sleep and a wake-up cost. Without a second core there is nobody to wait for.
-unsigned spins() { return std::thread::hardware_concurrency() > 1 ? 100 : 0; }
+/// How often an idle thread, or a caller of a busy leaf, looks again before it sleeps: some ten microseconds, less than
+/// a sleep and a wake-up cost. Without a second core there is nobody to wait for.
+unsigned spins() { return std::thread::hardware_concurrency() > 1 ? 300 : 0; }
 
 void relax() noexcept {
 #if defined(__x86_64__)
@@ -122,8 +122,9 @@ process* scheduler_thread::next() {
 }
 
 process* scheduler_thread::next_ready_process() {
-  if (++ticks_ % 64 == 0) {  // now and then, so that neither timeouts nor other threads' work starve
-    if (!deadlines_.empty()) expire_deadlines();
+  // Now and then, so that neither timeouts nor what others sent starve while processes here keep each other busy.
+  if (++ticks_ % 64 == 0) expire_deadlines();
+  if (ticks_ % 8 == 0) {
     if (auto* const p = take_shared()) return p;
   }
   if (handoff_ != nullptr) return std::exchange(handoff_, nullptr);

@@ -21,7 +21,7 @@ void core::run(process& p) noexcept {
     } else if (left-- == 0) {
       return executor_->ready(p, executor::urgency::soon);
     } else {
-      handle_one(p);
+      handle_message(p, p.queue.pop());
     }
   }
 }
@@ -84,8 +84,24 @@ void core::fail_inline(process& p, std::exception_ptr why, const std::type_info&
   throw call_error(call_error::code::exited, id, reason);
 }
 
-void core::handle_one(process& p) noexcept {
-  p.current = p.queue.pop();
+bool core::serve_until(process& self, time_point deadline) {
+  check_signals(self);
+  if (self.queue.empty()) {
+    suspension waiting;
+    if (!wait(self, waiting, deadline)) return false;
+  }
+  auto next = self.queue.pop();
+  if (next == nullptr) return true;
+  auto outer = std::move(self.current);
+  handle_message(self, std::move(next));
+  if (self.current) self.queue.push(std::move(self.current));  // it ended the process, which answers it with the rest
+  self.current = std::move(outer);
+  throw_if_ending(self);
+  return true;
+}
+
+void core::handle_message(process& p, message_ptr what) noexcept {
+  p.current = std::move(what);
   std::exception_ptr failure;
   try {
     dispatch(p, *p.current);
@@ -134,12 +150,7 @@ void core::accept(process& p, message_ptr what) noexcept {
     return bounce({id.slot, what->generation, id.node}, std::move(what), exit_reason::noproc);
   }
   if (what->kind == message_kind::signal) {
-    try {
-      apply(p, static_cast<signal&>(*what));
-    } catch (...) {
-      p.end_with(exit_reason::error(std::current_exception()));  // out of memory: this process's problem alone
-    }
-    return;
+    return obey(p, static_cast<signal&>(*what));
   }
   if (what->kind == message_kind::request && static_cast<request&>(*what).answered) {
     const bool wanted = p.waiting != nullptr && p.waiting->awaited == static_cast<request&>(*what).ref;
@@ -149,22 +160,34 @@ void core::accept(process& p, message_ptr what) noexcept {
   p.queue.push(std::move(what));
 }
 
+void core::obey(process& p, signal& what) noexcept {
+  try {
+    apply(p, what);
+  } catch (...) {
+    p.end_with(exit_reason::error(std::current_exception()));  // out of memory: this process's problem alone
+  }
+}
+
 void core::apply(process& p, signal& what) {
   switch (what.operation) {
-    case signal::op::exit: return apply_exit(p, what.from, what.reason);
+    case signal::op::exit:
+      // Only a signal that somebody sent can kill; a link that passes on the word `kill` cannot.
+      if (what.reason.what() == exit_reason::kind::kill) return apply_kill(p, what.from);
+      return apply_exit(p, what.from, what.reason);
     case signal::op::link: p.ties().links.insert(what.from); return;
     case signal::op::unlink: p.ties().links.erase(what.from); return;
     case signal::op::link_exit:
       // Whoever has unlinked in the meantime must not hear of it.
-      if (p.bonds && p.bonds->links.erase(what.from) > 0) apply_exit(p, what.from, what.reason);
+      if (p.bonds && p.bonds->links.erase(what.from)) apply_exit(p, what.from, what.reason);
       return;
     case signal::op::monitor: p.ties().watchers.insert({what.from, what.ref}); return;
     case signal::op::demonitor: p.ties().watchers.erase({what.from, what.ref}); return;
     case signal::op::down: {
       if (!p.bonds) return;
-      auto row = p.bonds->monitoring.extract(what.ref.id);
-      if (row.empty()) return;  // demonitored
-      down news{what.from, what.reason, what.ref, std::move(row.mapped().tag)};
+      const auto row = p.bonds->monitoring.find(what.ref.id);
+      if (row == p.bonds->monitoring.end()) return;  // demonitored
+      down news{what.from, what.reason, what.ref, std::move(row->second.tag)};
+      p.bonds->monitoring.erase(row);
       p.queue.push(std::make_unique<letter_of<down>>(std::move(news)));
       return;
     }
@@ -172,14 +195,14 @@ void core::apply(process& p, signal& what) {
   }
 }
 
+void core::apply_kill(process& p, pid from) {
+  if (p.is_stand_in) return apply_exit(p, from, exit_reason::killed);
+  if (!p.is_ending) p.end_with(exit_reason::killed);
+}
+
 void core::apply_exit(process& p, pid from, const exit_reason& why) {
   if (p.is_ending) return;
-  const bool is_kill = why.what() == exit_reason::kind::kill;
-  if (is_kill && !p.is_stand_in) return p.end_with(exit_reason::killed);
-  if (p.traps_exits) {
-    p.queue.push(std::make_unique<letter_of<exit_signal>>(exit_signal{from, is_kill ? exit_reason::killed : why}));
-    return;
-  }
+  if (p.traps_exits) return p.queue.push(std::make_unique<letter_of<exit_signal>>(exit_signal{from, why}));
   if (why.what() == exit_reason::kind::normal && from != p.id()) return;
   p.end_with(why);
 }
@@ -212,8 +235,9 @@ void core::bounce(pid to, message_ptr what, const exit_reason& why) noexcept {
 //   1. the crash is reported and the state destroyed, while the process can still send;
 //   2. the generation moves on: from here everybody who asks is told noproc, and nothing new can be given to it;
 //   3. its names are free and its tables moved or dropped, before anybody learns of the death;
-//   4. the mailbox is closed, and whoever waits for an answer gets the reason;
-//   5. links and monitors are told, last, so that everything it sent arrived before;
+//   4. links are told, then monitors: after everything it sent, because that is what their owners may rely on;
+//   5. the mailbox is closed, and whoever waits for an answer gets the reason. Last, so that he who learns of the death
+//      by his call can ask a watcher, whose `down` stands before his question;
 //   6. the slot is free for somebody else.
 
 void core::finish(process& p) noexcept {
@@ -226,18 +250,18 @@ void core::finish(process& p) noexcept {
   const auto bonds = std::move(p.bonds);
   if (bonds && p.is_starting) bonds->links.erase(p.parent);  // a failed start is told by start_error alone
 
-  // Release pairs with the acquire in find(); sequentially consistent because of has_names.
+  // Release pairs with the acquire in find(); sequentially consistent because of has_names and has_tables.
   p.generation.store(id.generation + 1);
   if (p.has_names.load()) names_->forget(id);
-  tables_->owner_died(id);
+  if (p.has_tables.load()) tables_->owner_died(id);
 
+  if (bonds) tell_the_bereaved(id, *bonds, why);
   if (p.current) bounce(id, std::move(p.current), why);
   while (auto waiting = p.queue.pop()) bounce(id, std::move(waiting), why);
   for (auto* node = p.mailbox.close(); node != nullptr;) {
     message_ptr what(std::exchange(node, node->next));
     bounce(id, std::move(what), why);
   }
-  if (bonds) tell_the_bereaved(id, *bonds, why);
   clear(p);
 }
 
@@ -251,8 +275,8 @@ void core::report_crash(const process& p) const noexcept {
 }
 
 void core::tell_the_bereaved(pid who, const relations& bonds, const exit_reason& why) noexcept {
-  for (const auto peer : bonds.links) send_signal(peer, signal::op::link_exit, who, why);
-  for (const auto& w : bonds.watchers) send_signal(w.who, signal::op::down, who, why, w.ref);
+  bonds.links.for_each([&](pid peer) { send_signal(peer, signal::op::link_exit, who, why); });
+  bonds.watchers.for_each([&](const watcher& w) { send_signal(w.who, signal::op::down, who, why, w.ref); });
   for (const auto& [ref, watched] : bonds.monitoring) {
     send_signal(watched.target, signal::op::demonitor, who, {}, monitor_ref{ref});
   }
@@ -270,6 +294,7 @@ void core::clear(process& p) noexcept {
   p.refs_given = 0;
   p.root_serial.store(0, std::memory_order_relaxed);
   p.has_names.store(false, std::memory_order_relaxed);
+  p.has_tables.store(false, std::memory_order_relaxed);
   slots_.give_back(p);
   if (!counted) return;
   // Under the lock, so that shut_down cannot see zero, return and destroy the condition variable before notify_all.

@@ -7,7 +7,7 @@ namespace kv {
 ref<bucket> registry::create(std::string_view name) const {
   if (const auto found = lookup(name)) return *found;
   const auto server = home_->whereis<registry_server>(server_);
-  if (!server) throw call_error(call_error::code::noproc, pid{});
+  if (!server) throw call_error(server_);
   const auto made = server->call(&registry_server::create, name);
   if (made) return *made;
   throw registry_error("bucket " + std::string(name) + " could not be started: there is no bucket supervisor");
@@ -16,7 +16,7 @@ ref<bucket> registry::create(std::string_view name) const {
 std::vector<std::pair<std::string, ref<bucket>>> registry::list() const {
   std::vector<std::pair<std::string, ref<bucket>>> result;
   for (const auto& [name, who] : names_.to_vector()) {
-    if (home_->core().alive_as(who, typeid(bucket))) result.emplace_back(name, ref<bucket>(home_->core(), who));
+    if (const auto found = home_->as<bucket>(who)) result.emplace_back(name, *found);
   }
   std::ranges::sort(result, {}, [](const auto& row) -> auto& { return row.first; });
   return result;

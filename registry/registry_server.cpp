@@ -69,6 +69,7 @@ void registry_server::end_strays() {
   const auto parent = home().whereis(options_.buckets, typeid(bucket_supervisor));
   if (!parent) return;
   std::unordered_set<pid> known;
+  known.reserve(options_.names.size());
   options_.names.for_each([&](const std::string&, pid who) { known.insert(who); });
   for (const auto child : ref<bucket_supervisor>(home(), *parent).call(&bucket_supervisor::children)) {
     if (!known.contains(child)) exit(child, exit_reason::kill);
@@ -84,6 +85,7 @@ std::optional<ref<bucket>> registry_server::create(const std::string& name) {
     const auto news =
         receive_if<down>([&](const down& d) { return d.from == *row && d.tag == name; }, std::chrono::seconds(1));
     bury(name, *row, news ? news->reason : exit_reason::noproc);
+    publish();
   }
   const auto parent = home().whereis(options_.buckets, typeid(bucket_supervisor));
   if (!parent) return std::nullopt;

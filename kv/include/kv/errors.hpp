@@ -22,7 +22,11 @@ class call_error : public std::runtime_error {
 
   call_error(code why, pid callee, const exit_reason& reason = exit_reason::noproc);
 
+  /// Nobody has that name: noproc.
+  explicit call_error(const std::string& name);
+
   code why() const noexcept { return why_; }
+  /// Returns whom it called; nobody when that was a name without a process.
   pid callee() const noexcept { return callee_; }
   /// Returns why the callee ended. Only for code::exited and code::noproc.
   const exit_reason& reason() const noexcept { return reason_; }

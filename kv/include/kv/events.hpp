@@ -72,7 +72,8 @@ class events {
     must_find().call_for(infinity, &server::sync_notify, wrap(std::move(event)));
   }
 
-  /// Calls `handler(const Event&)` for every event that it can be called with, in a process of its own.
+  /// Calls `handler(const Event&)` for every event that it can be called with, in a process of its own. A handler must
+  /// not wait for whoever publishes with sync_notify, who waits for it: it would sit out the deadline and be detached.
   template <class Handler>
   handler_id add_handler(Handler handler) const {
     return add({.run = adapt(std::move(handler)), .label = detail::type_name(typeid(Handler))});
@@ -125,7 +126,7 @@ class events {
   std::optional<ref<server>> manager() const { return home_->whereis<server>(manager_); }
   ref<server> must_find() const {
     if (const auto found = manager()) return *found;
-    throw call_error(call_error::code::noproc, pid{});
+    throw call_error(manager_);
   }
   handler_id add(detail::subscription what) const {
     return handler_id{must_find().call(&server::add, std::move(what))};

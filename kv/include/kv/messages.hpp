@@ -17,7 +17,9 @@ struct monitor_ref {
 };
 
 /// A monitored process has ended. Arrives exactly once for each monitor, after everything that the process sent
-/// to the owner. Mirrors `{'DOWN', Ref, process, Pid, Reason}`.
+/// to the owner. Links are told before monitors, and both before callers who wait for an answer: who has got the `down`
+/// of a child, or the error of a call to it, and then calls its supervisor, is answered after the supervisor has dealt
+/// with the death. Mirrors `{'DOWN', Ref, process, Pid, Reason}`.
 struct down {
   pid from;
   exit_reason reason;  ///< `noproc` when it was dead before the monitor was set

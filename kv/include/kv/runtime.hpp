@@ -52,7 +52,7 @@ class runtime {
   /// Starts a server: constructs a `T` from `args` inside a new process and returns once that is done.
   ///
   /// The class needs nothing but a constructor and what you want to call. Optional members: `handle(const M&)` for
-  /// messages; `static constexpr bool leaf = true` when no function of it ever blocks, which lets callers run it on
+  /// messages; `on_exit(const exit_reason&)`, called when ref::stop ends it; `static constexpr bool leaf = true` when no function of it ever blocks, which lets callers run it on
   /// their own stacks; `using messages = kv::message_types<A, B>` for those that senders who only know a pid may send.
   /// Blocks while the constructor of a server that is no leaf runs. Throws start_error with what the constructor
   /// threw. Mirrors `GenServer.start/3`.
@@ -87,6 +87,12 @@ class runtime {
 
   /// Tells whether the process has not ended yet. It may end at any moment after. O(1), never blocks.
   bool alive(pid id) const noexcept;
+
+  /// Returns the process of that pid as a `T`; nothing when it is dead or something else. O(1), never blocks.
+  template <class T>
+  std::optional<ref<T>> as(pid id) const noexcept {
+    return core_->alive_as(id, typeid(T)) ? std::optional(ref<T>(*core_, id)) : std::nullopt;
+  }
 
   /// Gives a process a name, until it dies or the name is unregistered. Throws name_taken with the holder, and
   /// call_error when the process is dead. Mirrors `register/2`.

@@ -56,6 +56,9 @@ class server final : public behaviour {
     }
     return hand_over<T, down>(*state_, message) || hand_over<T, exit_signal>(*state_, message);
   }
+  void on_exit(const exit_reason& reason) override {
+    if constexpr (requires(T& state) { state.on_exit(reason); }) state_->on_exit(reason);
+  }
 
  private:
   std::optional<T> state_;

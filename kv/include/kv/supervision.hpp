@@ -8,8 +8,9 @@
 #include <optional>
 #include <string>
 #include <string_view>
-#include <unordered_set>
 #include <vector>
+
+#include <boost/unordered/unordered_flat_set.hpp>
 
 #include <kv/process.hpp>
 
@@ -104,6 +105,7 @@ class supervisor {
   supervisor(const supervisor_options& options, const std::function<std::vector<child_spec>()>& init);
 
   void handle(const exit_signal& signal);
+  void on_exit(const exit_reason&) { stop_all(); }
 
   /// Returns the children in the order of their start.
   std::vector<child_info> which_children() const;
@@ -156,13 +158,14 @@ class dynamic_supervisor {
   std::size_t count_children() const noexcept { return children_.size(); }
 
   void handle(const exit_signal& signal);
+  void on_exit(const exit_reason&) { stop_all(); }
 
  private:
   void stop_all();
 
   std::chrono::nanoseconds stop_within_;
   pid parent_;
-  std::unordered_set<pid> children_;
+  boost::unordered_flat_set<pid, std::hash<pid>> children_;
 };
 
 }  // namespace kv

@@ -44,12 +44,9 @@ class table {
 
   /// Creates a table. Throws table_error when the name is taken or the owner is dead, std::invalid_argument when there
   /// is no owner. Mirrors `ets:new/2`.
-  static table create(runtime& home, table_options options = {}) {
-    const auto owner = options.owner ? options.owner : self_if_any().value_or(pid{});
-    auto made = std::make_shared<storage>(std::move(options.name), options.access, row_type(), home.core());
-    detail::add_table(home.core(), made, owner);
-    return table(std::move(made));
-  }
+  static table create(runtime& home, table_options options = {}) { return make(home.core(), std::move(options)); }
+  /// The same in the runtime of the calling process.
+  static table create(table_options options = {}) { return make(*detail::this_process().home, std::move(options)); }
 
   /// Returns the table of that name, if there is one. Throws table_error when its rows are of another type.
   /// Mirrors `ets:whereis/1`.
@@ -156,6 +153,12 @@ class table {
   friend bool operator==(const table& a, const table& b) noexcept { return a.rows_ == b.rows_; }
 
  private:
+  static table make(detail::core& home, table_options options) {
+    const auto owner = options.owner ? options.owner : self_if_any().value_or(pid{});
+    auto made = std::make_shared<storage>(std::move(options.name), options.access, row_type(), home);
+    detail::add_table(home, made, owner);
+    return table(std::move(made));
+  }
   explicit table(std::shared_ptr<storage> rows) : rows_(std::move(rows)) {}
   static std::type_index row_type() { return typeid(std::pair<Key, Value>); }
 

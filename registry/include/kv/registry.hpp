@@ -38,8 +38,7 @@ class registry {
   /// after. O(1).
   std::optional<ref<bucket>> lookup(std::string_view name) const {
     const auto found = names_.lookup(name);
-    if (!found || !home_->core().alive_as(*found, typeid(bucket))) return std::nullopt;
-    return ref<bucket>(home_->core(), *found);
+    return found ? home_->as<bucket>(*found) : std::nullopt;
   }
 
   /// Returns the bucket of that name, which is started if there is none: one bucket, whoever races. When this returns,

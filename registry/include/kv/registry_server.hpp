@@ -54,7 +54,7 @@ struct registry_options {
 ///
 /// (R1) An event stands in the outbox before the row it speaks of changes, and until every handler has had it.
 ///      So it is announced at least once, in the order of its number.
-/// (R2) The row of a bucket is gone before its `exited` is announced: a handler that hears of it can create the name.
+/// (R2) The row of a bucket is gone before its `exited` is announced: who hears of it finds the name free.
 /// (R3) A row is only removed while it names that bucket.
 /// (R4) Every row's bucket is monitored, with its name as the tag.
 ///

@@ -66,9 +66,19 @@ class core {
   bool alive(pid id) const noexcept { return find(id) != nullptr; }
   /// Any thread. Tells whether it is alive and its state is of that type.
   bool alive_as(pid id, const std::type_info& type) const noexcept {
-    const auto* const p = find(id);
-    // Read before the generation is checked again, so it is the type of that process and not of the next one here.
-    return p != nullptr && p->type.load(std::memory_order_acquire) == &type && alive(id);
+    if (id.node != node_) return false;
+    const auto* const p = slots_.at(id.slot);
+    // The type is read before the generation: it is that process's, or the generation has moved on meanwhile.
+    return p != nullptr && p->type.load(std::memory_order_acquire) == &type &&
+           p->generation.load(std::memory_order_acquire) == id.generation;
+  }
+  /// Any thread, under the table directory's lock, before a table is given to that process. False when it is dead; when
+  /// true, it will give up its tables at its death.
+  bool prepare_gift(pid owner) noexcept {
+    auto* const p = find(owner);
+    if (p == nullptr) return false;
+    p->has_tables.store(true);
+    return p->generation.load() == owner.generation;
   }
   std::size_t live_count() const noexcept { return live_.load(std::memory_order_relaxed); }
   std::vector<pid> processes() const;
@@ -108,11 +118,15 @@ class core {
   /// The current process. Waits until something has arrived or the deadline has passed (false). Throws unwind when
   /// the process has to end, leaf_blocked for a leaf, out_of_stacks.
   bool wait(process& self, suspension& how, time_point deadline);
+  /// The current process, inside a callback. Handles one message as if the callback had returned, waiting for it until
+  /// the deadline; false when none came. Throws unwind.
+  bool serve_until(process& self, time_point deadline);
   /// The current process, before it takes a message. Obeys the signals that have come. Throws unwind.
   void check_signals(process& self) {
     if (self.mailbox.has_messages()) drain(self);
     throw_if_ending(self);
   }
+  /// Returns when that will be: time_point::max() for `infinity`, time_point::min() for none, which never waits.
   time_point deadline_after(duration timeout) noexcept;
 
   void send_signal(pid to, signal::op what, pid from, const exit_reason& why = {}, monitor_ref ref = {}) noexcept;
@@ -162,9 +176,14 @@ class core {
   void put_back(process& p) noexcept;
   void drain(process& p) noexcept;
   void accept(process& p, message_ptr what) noexcept;
+  void obey(process& p, signal& what) noexcept;
   void apply(process& p, signal& what);
+  /// Sends a signal that ties or unties. An idle leaf obeys at once, on the sender's stack: nothing can follow from it
+  /// that would need a turn.
+  void tie(pid to, signal::op what, pid from, monitor_ref ref = {}) noexcept;
+  void apply_kill(process& p, pid from);
   void apply_exit(process& p, pid from, const exit_reason& why);
-  void handle_one(process& p) noexcept;
+  void handle_message(process& p, message_ptr what) noexcept;
   void dispatch(process& p, message& what);
   void deliver_letter(process& p, letter& what);
   void answer(message_ptr what, const exit_reason* failure) noexcept;

@@ -67,7 +67,7 @@ class event_manager {
   std::size_t count() const;
 
   using messages = message_types<handled>;
-  void handle(const handled&) {}  // late: of a handler that was detached, or an earlier manager's
+  void handle(const handled& news);
   void handle(const down& news);
 
  private:

@@ -6,11 +6,12 @@
 #include <cstdint>
 #include <memory>
 #include <string>
-#include <unordered_map>
-#include <unordered_set>
+
+#include <boost/unordered/unordered_flat_map.hpp>
 
 #include <kv/detail/inbox.hpp>
 #include <kv/detail/message.hpp>
+#include <kv/detail/small_set.hpp>
 
 namespace kv::detail {
 
@@ -32,6 +33,8 @@ class behaviour {
   virtual const std::type_info& type() const noexcept = 0;
   /// Hands the letter to the state's handle(); false when there is none for it.
   virtual bool handle(letter& message) = 0;
+  /// The process was told to stop and is about to: the state's on_exit(), if it has one.
+  virtual void on_exit(const exit_reason& /*reason*/) {}
 };
 
 /// Thrown to unwind a process that has to end while it is blocked in a callback. Not a std::exception, so that user
@@ -55,56 +58,66 @@ struct relations {
     std::string tag;
   };
 
-  std::unordered_set<pid> links;
-  std::unordered_map<std::uint64_t, watched> monitoring;  // by monitor_ref
-  std::unordered_set<watcher, watcher_hash> watchers;
+  small_set<pid, std::hash<pid>> links;
+  small_set<watcher, watcher_hash> watchers;
+  boost::unordered_flat_map<std::uint64_t, watched> monitoring;  // by monitor_ref
 };
 
 struct suspension;
 
 /// A process: a slot of a slab that is never given back, so that a stale pid reads a generation and never freed memory.
+/// What a call to an idle leaf looks at fills the first cache line and is in no other.
 struct alignas(64) process {
   // Any thread.
   inbox mailbox;
-  std::atomic<std::uint32_t> generation{1};  // bumped at death, before anybody is told; release/acquire with alive()
-  // The class of its state. Written before the pid is given away; read by who found the pid somewhere.
-  std::atomic<const std::type_info*> type{nullptr};
+  std::atomic<std::uint32_t> generation{1};  // moves on at death, before anybody is told; release/acquire with find()
   // Never blocks, so it may run on its caller's stack. A hint for who has not claimed it yet.
   std::atomic<bool> is_leaf{false};
-  // Some name may be its. Set before its life is checked, read after its death is declared, both sequentially
-  // consistent: so either the registrar sees the death or the dying sees the name.
-  std::atomic<bool> has_names{false};
-  // When it was started, if no process started it and it may block; else 0. Only read, and raced for, by shut_down.
-  std::atomic<std::uint64_t> root_serial{0};
-
-  // Fixed while the process lives; written by its creator before the pid is given away.
-  bool has_thread = false;   // runs on a thread of its own, which sleeps when it waits
-  bool is_stand_in = false;  // for a plain thread, which cannot be killed
-  std::uint32_t slot = 0;
-  core* home = nullptr;
-  pid parent;
 
   // The holder of the claim (I1).
+  bool is_suspended = false;  // by the testing kit: handles no message
+  bool must_exit = false;     // because of `reason`
+  bool traps_exits = false;
   void* state = nullptr;  // body->state(), at hand
+  message_queue queue;
+
+  // Any thread. The class of its state: written before the pid is given away, read by who found the pid somewhere.
+  std::atomic<const std::type_info*> type{nullptr};
+
+  // Fixed while the process lives; written by its creator before the pid is given away.
+  core* home = nullptr;
+  std::uint32_t slot = 0;
+  std::uint32_t node = 0;
+
+  // ---- second cache line ----
+
+  bool has_thread = false;   // runs on a thread of its own, which sleeps when it waits
+  bool is_stand_in = false;  // for a plain thread, which cannot be killed
+
+  // The holder of the claim.
+  bool is_starting = false;  // its constructor has not returned yet
+  bool is_ending = false;    // its state is being destroyed: no exit signal matters any more
+  bool crashed = false;  // an exception of the user's left a callback
+  // Some name may be its, or some table. Set before its life is checked, read after its death is declared, both
+  // sequentially consistent: so either the giver sees the death, or the dying sees the gift.
+  std::atomic<bool> has_names{false};
+  std::atomic<bool> has_tables{false};
+  pid parent;
   std::unique_ptr<behaviour> body;
   std::unique_ptr<relations> bonds;
-  message_queue queue;
-  message_ptr current;                             // what it is handling now
+  message_ptr current;                              // what it is handling now
   const std::type_info* inline_message = nullptr;  // the same while it runs on its caller's stack
-  suspension* waiting = nullptr;                   // set while a callback waits
-  exit_reason reason;                              // why it has to end, when it has to
-  bool must_exit = false;
-  bool traps_exits = false;
-  bool is_suspended = false;
-  bool is_starting = false;      // its constructor has not returned yet
-  bool is_ending = false;        // its state is being destroyed: no exit signal matters any more
-  bool crashed = false;          // an exception of the user's left a callback
+  suspension* waiting = nullptr;                    // set while a callback waits
+  exit_reason reason;
   std::uint64_t refs_given = 0;  // of monitors and calls
+
+  // When it was started, if no process started it and it may block; else 0. Read by shut_down.
+  std::atomic<std::uint64_t> root_serial{0};
 
   // The executor that the claim was handed to.
   process* next_ready = nullptr;
 
-  pid id() const noexcept;
+  pid id() const noexcept { return {slot, generation.load(std::memory_order_relaxed), node}; }
   relations& ties() {
     if (!bonds) bonds = std::make_unique<relations>();
     return *bonds;

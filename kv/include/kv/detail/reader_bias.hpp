@@ -20,9 +20,15 @@ class reader_slots {
   static constexpr std::size_t count = 256;
 
   /// Returns this thread's slot, or null when there is none left. The thread gives it back when it ends.
-  static reader_slot* mine() noexcept;
+  static reader_slot* mine() noexcept { return mine_ != nullptr ? mine_ : take(); }
   /// Waits until no thread reads under that lock any more.
   static void await_none(const void* lock) noexcept;
+  static void forget_mine() noexcept { mine_ = nullptr; }
+
+ private:
+  static reader_slot* take() noexcept;
+
+  inline static constinit thread_local reader_slot* mine_ = nullptr;
 };
 
 /// Many readers, one writer. A reader announces itself in its own slot and looks at the writer's flag; a writer raises

@@ -82,9 +82,6 @@ class table_directory {
  private:
   mutable std::mutex mutex_;
   std::unordered_multimap<pid, std::shared_ptr<table_base>> by_owner_;  // under mutex_
-  // How many tables there are: spares the many processes that die without one the lock. Grows, under the lock, before
-  // the owner's life is checked; sequentially consistent, as is the death.
-  std::atomic<std::size_t> count_{0};
 };
 
 // What table<Key, Value> needs of it, without the rows' types.
