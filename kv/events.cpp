@@ -203,7 +203,10 @@ void event_manager::handle(const handled& news) {
   }
 }
 
-void event_manager::handle(const down& news) { inside_->lost(news); }
+void event_manager::handle(const down& news) {
+  if (!inside_->rows.owner()) exit(exit_reason::shutdown);  // who owned the subscriptions is gone, and all is over
+  inside_->lost(news);
+}
 
 void event_manager::inside::lost(const down& news) {
   const auto id = std::stoull(news.tag);

@@ -20,8 +20,6 @@ detail::core& home() { return *detail::this_process().home; }
 
 bool is_bucket(pid who) { return home().alive_as(who, typeid(bucket)); }
 
-void tell(const std::string& what) { home().report_now(oddity_report{self(), what}); }
-
 }  // namespace
 
 // Recovery -------------------------------------------------------------------------------------------------------
@@ -56,13 +54,15 @@ void registry_server::recover_outbox() {
 
 void registry_server::adopt_rows() {
   options_.names.for_each([this](const std::string& name, pid who) {
-    if (home().alive(who) && !is_bucket(who)) {
-      tell("row " + name + " names " + to_string(who) + ", which is no bucket; removed");
-      options_.names.erase_if_equal(name, who);
-      return;
-    }
-    monitor(who, name);  // a dead one answers at once, and is buried as any other
+    if (!purge_if_foreign(name, who)) monitor(who, name);  // a dead one answers at once, and is buried as any other
   });
+}
+
+bool registry_server::purge_if_foreign(const std::string& name, pid who) {
+  if (!home().alive(who) || is_bucket(who)) return false;
+  home().report_now(oddity_report{self(), "row " + name + " names " + to_string(who) + ", which is no bucket; removed"});
+  options_.names.erase_if_equal(name, who);
+  return true;
 }
 
 void registry_server::end_strays() {
@@ -71,8 +71,13 @@ void registry_server::end_strays() {
   std::unordered_set<pid> known;
   known.reserve(options_.names.size());
   options_.names.for_each([&](const std::string&, pid who) { known.insert(who); });
-  for (const auto child : ref<bucket_supervisor>(home(), *parent).call(&bucket_supervisor::children)) {
-    if (!known.contains(child)) exit(child, exit_reason::kill);
+  try {
+    const ref<bucket_supervisor> buckets(home(), *parent);
+    for (const auto child : buckets.call_for(infinity, &bucket_supervisor::children)) {
+      if (!known.contains(child)) exit(child, exit_reason::kill);
+    }
+  } catch (const call_error&) {
+    // It has just ended, and all its children with it.
   }
 }
 
@@ -81,25 +86,34 @@ void registry_server::end_strays() {
 std::optional<ref<bucket>> registry_server::create(const std::string& name) {
   if (const auto row = options_.names.lookup(name)) {
     if (is_bucket(*row)) return ref<bucket>(home(), *row);
-    // Dead, and its `down` is on its way: its end has to be announced before the name begins anew.
-    const auto news =
-        receive_if<down>([&](const down& d) { return d.from == *row && d.tag == name; }, std::chrono::seconds(1));
-    bury(name, *row, news ? news->reason : exit_reason::noproc);
-    publish();
+    if (!purge_if_foreign(name, *row)) await_burial(name, *row);
   }
+  const auto made = start_bucket();
+  if (!made) return std::nullopt;
+  monitor(*made, name);
+  announce(created{name, *made});
+  options_.names.insert(name, *made);
+  publish();
+  return made;
+}
+
+void registry_server::await_burial(const std::string& name, pid who) {
+  // Its `down` is on its way, and its end has to be announced before the name begins anew. A row that somebody else
+  // wrote is not monitored, so nothing comes for it.
+  const auto is_it = [&](const down& d) { return d.from == who && d.tag == name; };
+  const auto news = receive_if<down>(is_it, std::chrono::seconds(1));
+  bury(name, who, news ? news->reason : exit_reason::noproc);
+  publish();
+}
+
+std::optional<ref<bucket>> registry_server::start_bucket() {
   const auto parent = home().whereis(options_.buckets, typeid(bucket_supervisor));
   if (!parent) return std::nullopt;
-  ref<bucket> made;
   try {
-    made = ref<bucket_supervisor>(home(), *parent).call_for(infinity, &bucket_supervisor::start_bucket);
+    return ref<bucket_supervisor>(home(), *parent).call_for(infinity, &bucket_supervisor::start_bucket);
   } catch (const call_error&) {
     return std::nullopt;
   }
-  monitor(made, name);
-  announce(created{name, made});
-  options_.names.insert(name, made);
-  publish();
-  return made;
 }
 
 void registry_server::handle(const down& news) {

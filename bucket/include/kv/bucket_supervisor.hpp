@@ -1,6 +1,8 @@
 // The parent of all buckets.
 #pragma once
 
+#include <optional>
+
 #include <kv/bucket.hpp>
 #include <kv/supervision.hpp>
 
@@ -10,8 +12,14 @@ namespace kv {
 /// content gone. All end with it. Mirrors `KV.Bucket.Supervisor`.
 class bucket_supervisor : public dynamic_supervisor {
  public:
-  /// Starts an empty bucket.
-  ref<bucket> start_bucket() { return start_child<bucket>(); }
+  /// Starts an empty bucket; nothing when it could not be started, for want of memory.
+  std::optional<ref<bucket>> start_bucket() {
+    try {
+      return start_child<bucket>();
+    } catch (const start_error&) {
+      return std::nullopt;
+    }
+  }
 };
 
 }  // namespace kv

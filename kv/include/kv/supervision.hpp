@@ -146,7 +146,8 @@ class dynamic_supervisor {
   /// `stop_within`: how long the children have to end, all at the same time, when the supervisor does.
   explicit dynamic_supervisor(std::chrono::nanoseconds stop_within = std::chrono::seconds(5));
 
-  /// Starts a linked `T` inside this process. Throws what its constructor throws, as start_error.
+  /// Starts a linked `T` inside this process. Throws what its constructor throws, as start_error; catch it where it may
+  /// happen, because an exception that leaves a callback ends this process, and with it all its children.
   template <class T, class... Args>
   ref<T> start_child(Args&&... args) {
     const auto child = spawn_link<T>(std::forward<Args>(args)...);

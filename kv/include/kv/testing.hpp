@@ -85,8 +85,8 @@ class probe {
   detail::process& self_;
 };
 
-/// Sends an exit signal and waits until the process is dead; returns the reason it ended with. Throws
-/// expectation_failed when it lives on.
+/// Sends an exit signal, in the runtime's name so that supervisors obey it, and waits until the process is dead; returns
+/// the reason it ended with. Throws expectation_failed when it lives on.
 exit_reason exit_and_await(runtime& home, pid whom, const exit_reason& reason,
                            std::source_location where = std::source_location::current());
 /// Kills a process and waits until it is dead.

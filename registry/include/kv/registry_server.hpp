@@ -79,7 +79,10 @@ class registry_server {
 
   void recover_outbox();
   void adopt_rows();
+  bool purge_if_foreign(const std::string& name, pid who);
   void end_strays();
+  void await_burial(const std::string& name, pid who);
+  std::optional<ref<bucket>> start_bucket();
   void announce(event what);
   void publish();
   void bury(const std::string& name, pid bucket, const exit_reason& reason);

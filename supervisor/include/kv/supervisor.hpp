@@ -40,7 +40,7 @@ struct tree {
 };
 
 /// Starts a KV tree. Called inside a process it is linked to that process; otherwise it ends with the runtime. Throws
-/// start_error when a part does not start, for instance because another tree has its name.
+/// name_taken when another tree has its name, start_error when a part does not start.
 tree start_tree(runtime& home, const tree_options& options = {});
 
 }  // namespace kv
