@@ -41,7 +41,7 @@ int main() {
 
   // [stray]
   const auto parent = runtime.whereis<kv::bucket_supervisor>("kv.buckets").value();
-  const auto stray = parent.call(&kv::bucket_supervisor::start_bucket);
+  const auto stray = parent.call(&kv::bucket_supervisor::start_bucket).value();
   probe.monitor(stray);
   kill_and_await(runtime, tree.registry.server_pid().value());
   std::cout << "a bucket without a row: " << probe.expect_down(stray).reason << '\n';

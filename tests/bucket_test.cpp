@@ -77,11 +77,11 @@ TEST_CASE("a bucket is used in the same way from inside a process") {
 TEST_CASE("are temporary workers") {
   kv::runtime runtime({.threads = 2});
   const auto s = runtime.spawn<kv::bucket_supervisor>();
-  const auto first = s.call(&kv::bucket_supervisor::start_bucket);
-  const auto second = s.call(&kv::bucket_supervisor::start_bucket);
+  const auto first = s.call(&kv::bucket_supervisor::start_bucket).value();
+  const auto second = s.call(&kv::bucket_supervisor::start_bucket).value();
   second.call(&bucket::put, "milk", "3");
   for (const auto& how : {kv::exit_reason::kill, kv::exit_reason::shutdown}) {
-    exit_and_await(runtime, s.call(&kv::bucket_supervisor::start_bucket), how);
+    exit_and_await(runtime, s.call(&kv::bucket_supervisor::start_bucket).value(), how);
     CHECK(s.call(&kv::bucket_supervisor::count_children) == 2);
   }
   exit_and_await(runtime, first, kv::exit_reason::shutdown);
@@ -93,8 +93,8 @@ TEST_CASE("a bucket that crashes takes neither its supervisor nor a sibling alon
   reports seen;
   kv::runtime runtime({.threads = 2, .on_report = seen.sink()});
   const auto s = runtime.spawn<kv::bucket_supervisor>();
-  const auto bad = s.call(&kv::bucket_supervisor::start_bucket);
-  const auto good = s.call(&kv::bucket_supervisor::start_bucket);
+  const auto bad = s.call(&kv::bucket_supervisor::start_bucket).value();
+  const auto good = s.call(&kv::bucket_supervisor::start_bucket).value();
   probe p(runtime);
   p.monitor(bad);
   CHECK_THROWS_AS(bad.call([](bucket&) { throw std::runtime_error("sour"); }), kv::call_error);
@@ -110,7 +110,7 @@ TEST_CASE("all buckets end with their supervisor, killed or asked") {
     probe p(runtime);
     const auto s = runtime.spawn<kv::bucket_supervisor>();
     std::vector<kv::ref<bucket>> all;
-    for (int i = 0; i < 1000; ++i) all.push_back(s.call(&kv::bucket_supervisor::start_bucket));
+    for (int i = 0; i < 1000; ++i) all.push_back(s.call(&kv::bucket_supervisor::start_bucket).value());
     for (const auto& b : all) p.monitor(b);
     runtime.exit(s, how);
     for (const auto& b : all) p.expect_down(b);

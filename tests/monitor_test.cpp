@@ -2,6 +2,7 @@
 // process sent; the dead are answered for at once; a monitor can be taken back, and waited for.
 #include <doctest/doctest.h>
 
+#include <memory>
 #include <set>
 #include <stdexcept>
 #include <string>
@@ -216,6 +217,31 @@ TEST_CASE("what a destructor sends arrives before the down") {
   runtime.exit(a, exit_reason::kill);
   p.expect_down(a);
   CHECK(p.has<std::string>());
+}
+
+// fails: a function and what it captured are destroyed after links and monitors were told.
+TEST_CASE("what a function captured is destroyed before its down") {
+  struct last_words {
+    kv::pid to;
+    explicit last_words(kv::pid reader) : to(reader) {}
+    last_words(const last_words&) = delete;
+    last_words& operator=(const last_words&) = delete;
+    ~last_words() { kv::send(to, std::string("farewell")); }
+  };
+  kv::runtime runtime({.threads = 1});
+  probe p(runtime);
+  const auto a = runtime.spawn([words = std::make_unique<last_words>(p.id())] { kv::receive<bool>(); });
+  p.monitor(a);
+  runtime.send(a, true);
+  std::string order;
+  for (int i = 0; i < 2; ++i) {
+    p.run([&] {
+      CHECK(kv::receive_for(
+          kv::testing::patience, [&](const kv::down&) { order += "down "; },
+          [&](const std::string& word) { order += word + ' '; }));
+    });
+  }
+  CHECK(order == "farewell down ");
 }
 
 TEST_CASE("a process is dead to everybody when its down is seen") {

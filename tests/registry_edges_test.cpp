@@ -157,8 +157,8 @@ TEST_CASE("a greeting from nowhere wakes nobody") {
 TEST_CASE("rows that name no bucket are purged at the start, and the others stay") {
   registry_parts k;
   kv::runtime elsewhere({.threads = 1});
-  const auto b = k.buckets.call(&kv::bucket_supervisor::start_bucket);
-  const auto dead = k.buckets.call(&kv::bucket_supervisor::start_bucket);
+  const auto b = k.buckets.call(&kv::bucket_supervisor::start_bucket).value();
+  const auto dead = k.buckets.call(&kv::bucket_supervisor::start_bucket).value();
   kill_and_await(k.runtime, dead);
   const auto other = k.runtime.spawn<bystander>();
   k.names.insert("good", b);
@@ -196,7 +196,7 @@ TEST_CASE("the end of a bucket whose name somebody gave to another removes nothi
   registry_parts k;
   k.start_registry();
   const auto old = k.registry.create("shopping");
-  const auto other = k.buckets.call(&kv::bucket_supervisor::start_bucket);
+  const auto other = k.buckets.call(&kv::bucket_supervisor::start_bucket).value();
   k.names.insert("shopping", other);
   kill_and_await(k.runtime, old);
   const auto last = k.registry.create("last");

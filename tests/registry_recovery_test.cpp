@@ -64,8 +64,8 @@ TEST_CASE("a bucket that died while the registry was down is purged and announce
 
 TEST_CASE("a bucket that was started but never entered is ended") {
   registry_parts k;
-  const auto entered = k.buckets.call(&kv::bucket_supervisor::start_bucket);
-  const auto stray = k.buckets.call(&kv::bucket_supervisor::start_bucket);
+  const auto entered = k.buckets.call(&kv::bucket_supervisor::start_bucket).value();
+  const auto stray = k.buckets.call(&kv::bucket_supervisor::start_bucket).value();
   k.names.insert("shopping", entered);
   k.p.monitor(stray);
   k.start_registry();
@@ -107,7 +107,7 @@ TEST_CASE("a bucket that starts for a registry that is gone is ended, also when 
   k.p.monitor(starter);
   frozen.reset();
   k.p.expect_down(starter);
-  const auto last = k.buckets.call(&kv::bucket_supervisor::start_bucket);
+  const auto last = k.buckets.call(&kv::bucket_supervisor::start_bucket).value();
   for (const auto who : k.buckets.call(&kv::bucket_supervisor::children)) {
     if (who == last.id()) continue;
     k.p.monitor(who);
@@ -189,7 +189,7 @@ TEST_CASE("events keep their order per name over the deaths of registry and mana
 
 TEST_CASE("a step that was left undone is finished: the exit is announced and the row still there") {
   registry_parts k;
-  const auto dead = k.buckets.call(&kv::bucket_supervisor::start_bucket);
+  const auto dead = k.buckets.call(&kv::bucket_supervisor::start_bucket).value();
   kill_and_await(k.runtime, dead);
   k.names.insert("shopping", dead);
   k.outbox.insert(7, kv::exited{"shopping", dead, kv::exit_reason::killed});
@@ -205,7 +205,7 @@ TEST_CASE("a step that was left undone is finished: the exit is announced and th
 
 TEST_CASE("a created that was written down before its row is taken back, and its bucket ended") {
   registry_parts k;
-  const auto b = k.buckets.call(&kv::bucket_supervisor::start_bucket);
+  const auto b = k.buckets.call(&kv::bucket_supervisor::start_bucket).value();
   k.outbox.insert(7, kv::created{"shopping", b});
   k.p.monitor(b);
   k.start_registry();

@@ -57,7 +57,7 @@ TEST_CASE("removes bucket on crash") {
 
 TEST_CASE("monitors existing entries") {
   registry_parts k;
-  const auto b = k.buckets.call(&kv::bucket_supervisor::start_bucket);
+  const auto b = k.buckets.call(&kv::bucket_supervisor::start_bucket).value();
   k.names.insert("shopping", b);
   k.start_registry();
   CHECK(k.registry.lookup("shopping") == b);

@@ -208,17 +208,19 @@ TEST_CASE("a call that is answered, one that times out and one that fails leave 
   CHECK(token.use_count() == 1);
 }
 
-TEST_CASE("what a dead process held is destroyed before its death is told") {
-  const auto token = std::make_shared<int>();
-  kv::runtime runtime({.threads = 2});
-  const auto w = runtime.spawn<waiter>(token);
+TEST_CASE("the state of a dead process is destroyed before its death is told, and its messages with it") {
+  const auto state = std::make_shared<int>();
+  const auto queued = std::make_shared<int>();
   {
+    kv::runtime runtime({.threads = 2});
+    const auto w = runtime.spawn<waiter>(state);
     const kv::testing::suspended frozen(runtime, w);
-    for (int i = 0; i < 100; ++i) w.cast([token](waiter&) {});
-    runtime.send(w, token);
+    for (int i = 0; i < 100; ++i) w.cast([queued](waiter&) {});
+    runtime.send(w, queued);
     kill_and_await(runtime, w);
+    CHECK(state.use_count() == 1);
   }
-  CHECK(token.use_count() == 1);
+  CHECK(queued.use_count() == 1);
 }
 
 TEST_CASE("nothing can be started while the runtime shuts down, and who tries is told") {
