@@ -114,7 +114,12 @@ void core::start_elsewhere(process& p, std::unique_ptr<request> start) {
   start->caller_core = this;
   start->ref = waiting.awaited;
   start_detached(p, std::move(start), executor::urgency::handoff);
-  while (!waiting.reply) wait(self, waiting, time_point::max());
+  try {
+    while (!waiting.reply) wait(self, waiting, time_point::max());
+  } catch (const out_of_stacks&) {
+    send_signal(id, signal::op::exit, pid{}, exit_reason::kill);  // nobody would ever learn its pid
+    throw;
+  }
   const auto& reply = static_cast<request&>(*waiting.reply);
   if (!reply.failed) return;
   if (self.bonds) self.bonds->links.erase(id);

@@ -232,7 +232,7 @@ void core::bounce(pid to, message_ptr what, const exit_reason& why) noexcept {
 // Death ----------------------------------------------------------------------------------------------------------
 //
 // The order is what others rely on:
-//   1. the crash is reported and the state destroyed, while the process can still send;
+//   1. the crash is reported and the state destroyed, with what waits for it, while the process can still send;
 //   2. the generation moves on: from here everybody who asks is told noproc, and nothing new can be given to it;
 //   3. its names are free and its tables moved or dropped, before anybody learns of the death;
 //   4. links are told, then monitors: after everything it sent, because that is what their owners may rely on;
@@ -247,6 +247,7 @@ void core::finish(process& p) noexcept {
   if (p.crashed && !p.is_starting) report_crash(p);
   p.body.reset();
   drain(p);
+  drop_all_but_requests(p);
   const auto bonds = std::move(p.bonds);
   if (bonds && p.is_starting) bonds->links.erase(p.parent);  // a failed start is told by start_error alone
 
@@ -265,6 +266,17 @@ void core::finish(process& p) noexcept {
   clear(p);
 }
 
+/// What a function has captured and what was sent is destroyed with the state, and may send, too.
+void core::drop_all_but_requests(process& p) noexcept {
+  const auto is_request = [](const message& m) { return m.kind == message_kind::request; };
+  if (p.current && !is_request(*p.current)) p.current.reset();
+  message_queue requests;
+  while (auto what = p.queue.pop()) {
+    if (is_request(*what)) requests.push(std::move(what));
+  }
+  while (auto what = requests.pop()) p.queue.push(std::move(what));
+}
+
 void core::report_crash(const process& p) const noexcept {
   const auto* const message = p.current ? &p.current->type() : p.inline_message;
   report_now(crash_report{.who = p.id(),
@@ -278,7 +290,7 @@ void core::tell_the_bereaved(pid who, const relations& bonds, const exit_reason&
   bonds.links.for_each([&](pid peer) { send_signal(peer, signal::op::link_exit, who, why); });
   bonds.watchers.for_each([&](const watcher& w) { send_signal(w.who, signal::op::down, who, why, w.ref); });
   for (const auto& [ref, watched] : bonds.monitoring) {
-    send_signal(watched.target, signal::op::demonitor, who, {}, monitor_ref{ref});
+    tie(watched.target, signal::op::demonitor, who, monitor_ref{ref});
   }
 }
 

@@ -218,8 +218,6 @@ TEST_CASE("what a destructor sends arrives before the down") {
   p.expect_down(a);
   CHECK(p.has<std::string>());
 }
-
-// fails: a function and what it captured are destroyed after links and monitors were told.
 TEST_CASE("what a function captured is destroyed before its down") {
   struct last_words {
     kv::pid to;

@@ -149,8 +149,6 @@ TEST_CASE("an exit signal takes effect when the current callback returns, before
   CHECK(p.expect<std::string>() == "done");
   CHECK_FALSE(p.has<std::string>());
 }
-
-// fails at times: the function is destroyed after links and monitors were told.
 TEST_CASE("a process that is killed before it has run never runs, and what it captured is destroyed") {
   kv::runtime runtime({.threads = 1});
   probe p(runtime);

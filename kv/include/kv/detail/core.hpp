@@ -190,6 +190,7 @@ class core {
   void bounce(pid to, message_ptr what, const exit_reason& why) noexcept;
   void finish(process& p) noexcept;
   static void fail_with(process& p, const std::exception_ptr& failure) noexcept;
+  void drop_all_but_requests(process& p) noexcept;
   void report_crash(const process& p) const noexcept;
   void tell_the_bereaved(pid who, const relations& bonds, const exit_reason& why) noexcept;
   void clear(process& p) noexcept;
