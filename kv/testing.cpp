@@ -3,6 +3,7 @@
 #include <condition_variable>
 #include <cstdlib>
 #include <iostream>
+#include <map>
 #include <mutex>
 #include <sstream>
 #include <thread>
@@ -33,11 +34,15 @@ probe::probe(runtime& home) : self_(home.core().open_external()) {}
 probe::~probe() { self_.home->close_external(self_); }
 
 void probe::fail(const std::type_info& wanted, std::source_location where) {
-  std::string instead;
+  std::map<std::string, std::size_t> waiting;
   self_.queue.take_first([&](detail::message& m) {
-    instead += (instead.empty() ? "" : ", ") + detail::type_name(m.type());
+    ++waiting[detail::type_name(m.type())];
     return false;
   });
+  std::string instead;
+  for (const auto& [type, count] : waiting) {
+    instead += (instead.empty() ? "" : ", ") + std::to_string(count) + " " + type;
+  }
   throw expectation_failed(at(where) + "no " + detail::type_name(wanted) +
                            " came; waiting are: " + (instead.empty() ? "none" : instead));
 }

@@ -104,9 +104,8 @@ TEST_CASE("the row is gone before a handler hears of the end") {
 TEST_CASE("a process that hears of the end can create the name again") {
   registry_parts k(std::chrono::seconds(5));
   k.start_registry();
-  k.events.forward_to(k.runtime.spawn([&k, to = k.p.id()] {
-    kv::send(to, k.registry.create(kv::receive<kv::exited>().name).id());
-  }));
+  k.events.forward_to(
+      k.runtime.spawn([&k, to = k.p.id()] { kv::send(to, k.registry.create(kv::receive<kv::exited>().name).id()); }));
   kill_and_await(k.runtime, k.registry.create("shopping"));
   const auto again = k.p.expect<kv::pid>();
   CHECK(k.registry.lookup("shopping").value().id() == again);

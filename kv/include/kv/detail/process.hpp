@@ -97,7 +97,7 @@ struct alignas(64) process {
   // The holder of the claim.
   bool is_starting = false;  // its constructor has not returned yet
   bool is_ending = false;    // its state is being destroyed: no exit signal matters any more
-  bool crashed = false;  // an exception of the user's left a callback
+  bool crashed = false;      // an exception of the user's left a callback
   // Some name may be its, or some table. Set before its life is checked, read after its death is declared, both
   // sequentially consistent: so either the giver sees the death, or the dying sees the gift.
   std::atomic<bool> has_names{false};
@@ -105,9 +105,9 @@ struct alignas(64) process {
   pid parent;
   std::unique_ptr<behaviour> body;
   std::unique_ptr<relations> bonds;
-  message_ptr current;                              // what it is handling now
+  message_ptr current;                             // what it is handling now
   const std::type_info* inline_message = nullptr;  // the same while it runs on its caller's stack
-  suspension* waiting = nullptr;                    // set while a callback waits
+  suspension* waiting = nullptr;                   // set while a callback waits
   exit_reason reason;
   std::uint64_t refs_given = 0;  // of monitors and calls
 

@@ -48,7 +48,7 @@ class small_set {
  private:
   using hash_set = boost::unordered_flat_set<T, Hash>;
 
-  std::vector<T> few_;                // empty once there are many
+  std::vector<T> few_;  // empty once there are many
   std::unique_ptr<hash_set> many_;
 };
 
