@@ -235,10 +235,11 @@ void core::bounce(pid to, message_ptr what, const exit_reason& why) noexcept {
 //   1. the crash is reported and the state destroyed, with what waits for it, while the process can still send;
 //   2. the generation moves on: from here everybody who asks is told noproc, and nothing new can be given to it;
 //   3. its names are free and its tables moved or dropped, before anybody learns of the death;
-//   4. links are told, then monitors: after everything it sent, because that is what their owners may rely on;
-//   5. the mailbox is closed, and whoever waits for an answer gets the reason. Last, so that he who learns of the death
-//      by his call can ask a watcher, whose `down` stands before his question;
-//   6. the slot is free for somebody else.
+//   4. the mailbox is closed and the slot free for somebody else: before anybody learns of the death, too, so that what
+//      he starts then has the same pid on every run;
+//   5. links are told, then monitors: after everything it sent, because that is what their owners may rely on;
+//   6. whoever waits for an answer gets the reason. Last, so that he who learns of the death by his call can ask a
+//      watcher, whose `down` stands before his question.
 
 void core::finish(process& p) noexcept {
   const auto id = p.id();
@@ -256,14 +257,22 @@ void core::finish(process& p) noexcept {
   if (p.has_names.load()) names_->forget(id);
   if (p.has_tables.load()) tables_->owner_died(id);
 
-  if (bonds) tell_the_bereaved(id, *bonds, why);
-  if (p.current) bounce(id, std::move(p.current), why);
-  while (auto waiting = p.queue.pop()) bounce(id, std::move(waiting), why);
+  message_queue unanswered;
+  if (p.current) unanswered.push(std::move(p.current));
+  while (auto waiting = p.queue.pop()) unanswered.push(std::move(waiting));
   for (auto* node = p.mailbox.close(); node != nullptr;) {
     message_ptr what(std::exchange(node, node->next));
-    bounce(id, std::move(what), why);
+    unanswered.push(std::move(what));
   }
+  const bool counted = !p.is_stand_in;
   clear(p);
+
+  if (bonds) tell_the_bereaved(id, *bonds, why);
+  while (auto waiting = unanswered.pop()) bounce(id, std::move(waiting), why);
+  if (!counted) return;
+  // Under the lock, so that shut_down cannot see zero, return and destroy the condition variable before notify_all.
+  const std::lock_guard lock(idle_mutex_);
+  if (live_.fetch_sub(1, std::memory_order_relaxed) == 1) nobody_left_.notify_all();
 }
 
 /// What a function has captured and what was sent is destroyed with the state, and may send, too.
@@ -295,7 +304,6 @@ void core::tell_the_bereaved(pid who, const relations& bonds, const exit_reason&
 }
 
 void core::clear(process& p) noexcept {
-  const bool counted = !p.is_stand_in;
   p.is_leaf.store(false, std::memory_order_relaxed);
   p.has_thread = p.is_stand_in = p.must_exit = p.traps_exits = p.is_suspended = false;
   p.is_starting = p.is_ending = p.crashed = false;
@@ -308,10 +316,6 @@ void core::clear(process& p) noexcept {
   p.has_names.store(false, std::memory_order_relaxed);
   p.has_tables.store(false, std::memory_order_relaxed);
   slots_.give_back(p);
-  if (!counted) return;
-  // Under the lock, so that shut_down cannot see zero, return and destroy the condition variable before notify_all.
-  const std::lock_guard lock(idle_mutex_);
-  if (live_.fetch_sub(1, std::memory_order_relaxed) == 1) nobody_left_.notify_all();
 }
 
 }  // namespace kv::detail

@@ -59,7 +59,8 @@ void registry_server::adopt_rows() {
 }
 
 bool registry_server::purge_if_foreign(const std::string& name, pid who) {
-  if (!home().alive(who) || is_bucket(who)) return false;
+  // In this order: one that lives after it was seen to be no bucket never was one; the other way round it may have died.
+  if (is_bucket(who) || !home().alive(who)) return false;
   home().report_now(
       oddity_report{self(), "row " + name + " names " + to_string(who) + ", which is no bucket; removed"});
   options_.names.erase_if_equal(name, who);
