@@ -57,7 +57,10 @@ TEST_CASE("10000 buckets that die while the registry is down are all announced, 
   registry_parts k;
   k.start_registry();
   constexpr int count = 10'000;
-  for (int i = 0; i < count; ++i) k.registry.create(numbered(i));
+  for (int i = 0; i < count; ++i) {
+    k.registry.create(numbered(i));
+    k.p.expect<kv::created>();
+  }
   k.stop("registry");
   k.stop("buckets");
   k.start_registry();
