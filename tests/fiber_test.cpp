@@ -49,7 +49,7 @@ TEST_CASE("processes that block inside a catch block see their own exception aft
   kv::runtime runtime({.threads = 1});
   probe p(runtime);
   std::array<kv::pid, 2> both;
-  for (int i = 0; i < 2; ++i) {
+  for (std::size_t i = 0; i < 2; ++i) {
     both[i] = runtime.spawn([to = kv::pid(p), i] {
       try {
         throw std::runtime_error(std::to_string(i));
@@ -64,7 +64,7 @@ TEST_CASE("processes that block inside a catch block see their own exception aft
     });
     p.expect<bool>();  // it waits in its catch block now
   }
-  for (int i = 0; i < 2; ++i) {  // first in, first out: the order that mixes them up
+  for (std::size_t i = 0; i < 2; ++i) {  // first in, first out: the order that mixes them up
     runtime.send(both[i], go_on{});
     CHECK(p.expect<std::string>() == "same " + std::to_string(i) + ' ' + std::to_string(i));
     CHECK(p.expect<bool>());
@@ -127,7 +127,7 @@ TEST_CASE("destructors that block while exceptions are in flight count their own
   kv::runtime runtime({.threads = 1, .on_report = seen.sink()});
   probe p(runtime);
   std::array<kv::pid, 2> both;
-  for (int i = 0; i < 2; ++i) {
+  for (std::size_t i = 0; i < 2; ++i) {
     both[i] = runtime.spawn([to = kv::pid(p), i] {
       const blocks_at_end last(to);
       throw std::runtime_error(std::to_string(i));
@@ -137,7 +137,7 @@ TEST_CASE("destructors that block while exceptions are in flight count their own
   }
   const auto w = runtime.spawn<blank>();
   CHECK(w.call([](blank&) { return std::uncaught_exceptions(); }) == 0);
-  for (int i = 0; i < 2; ++i) {
+  for (std::size_t i = 0; i < 2; ++i) {
     runtime.send(both[i], go_on{});
     CHECK(p.expect<std::pair<int, int>>() == std::pair(1, 1));
     CHECK(p.expect_down(both[i]).reason.text() == std::to_string(i));
