@@ -2,7 +2,6 @@
 #include <kv/detail/core.hpp>
 
 #include <algorithm>
-#include <limits>
 #include <stdexcept>
 
 #include <kv/detail/table_directory.hpp>
