@@ -10,6 +10,7 @@ namespace kv::detail {
 // Names ----------------------------------------------------------------------------------------------------------
 
 void core::register_name(std::string name, pid who, std::type_index type) {
+  interleave();
   if (auto* const p = find(who)) p->has_names.store(true);
   const auto is_alive = [this](pid id) {
     const auto* const p = find(id);
@@ -21,23 +22,33 @@ void core::register_name(std::string name, pid who, std::type_index type) {
 }
 
 bool core::unregister_name(std::string_view name) {
+  interleave();
   const auto found = names_->find(name);
   return found && names_->remove(name, found->who);
 }
 
 std::optional<pid> core::whereis(std::string_view name) const {
-  const auto found = names_->find(name);
-  return found && alive(found->who) ? std::optional(found->who) : std::nullopt;
+  interleave_quietly();
+  return holder_of(name);
 }
 
 std::optional<pid> core::whereis(std::string_view name, std::type_index type) const {
+  interleave_quietly();
   const auto found = names_->find(name);
-  return found && found->type == type && alive(found->who) ? std::optional(found->who) : std::nullopt;
+  return found && found->type == type && find(found->who) != nullptr ? std::optional(found->who) : std::nullopt;
 }
+
+std::optional<pid> core::holder_of(std::string_view name) const {
+  const auto found = names_->find(name);
+  return found && find(found->who) != nullptr ? std::optional(found->who) : std::nullopt;
+}
+
+std::string core::name_of(pid id) const { return names_->name_of(id); }
 
 // Birth ----------------------------------------------------------------------------------------------------------
 
 process& core::create(birth what) {
+  interleave();
   auto* const parent = current_process != nullptr && current_process->home == this ? current_process : nullptr;
   if (what.link && parent == nullptr) throw std::logic_error("spawn_link: only a process can be linked to its child");
   auto* const p = slots_.take();
@@ -57,6 +68,7 @@ process& core::create(birth what) {
     p->ties().links.insert(parent->id());
     parent->ties().links.insert(p->id());
   }
+  observe(*p, step::kind::starts, &p->body->type(), p->parent);
   if (what.name.empty()) return *p;
   try {
     register_name(std::move(what.name), p->id(), p->body->type());
@@ -109,7 +121,8 @@ void core::start_elsewhere(process& p, std::unique_ptr<request> start) {
     abandon(p);
     throw;
   }
-  suspension waiting{.awaited = ++self.refs_given, .reply = nullptr, .parked = nullptr};
+  const auto* const type = &p.body->type();
+  suspension waiting{.awaited = ++self.refs_given, .callee = id, .wanted = {&type, 1}};
   start->caller = self.id();
   start->caller_core = this;
   start->ref = waiting.awaited;

@@ -31,7 +31,10 @@ core::core(report_sink sink, duration shutdown_timeout)
 
 core::~core() = default;
 
-void core::start(std::unique_ptr<executor> how) { executor_ = std::move(how); }
+void core::start(std::unique_ptr<executor> how) {
+  executor_ = std::move(how);
+  is_simulated_ = executor_->is_simulation();
+}
 
 void core::report_now(const report& entry) const noexcept {
   try {
@@ -83,7 +86,8 @@ std::unique_ptr<request> core::transact(pid to, std::unique_ptr<request> what, d
   auto& self = who.self();
   if (self.id() == to) throw call_error(call_error::code::calling_self, to);
   refuse_to_block(self, "call another process");
-  suspension waiting{.awaited = ++self.refs_given, .reply = nullptr, .parked = nullptr};
+  const auto* const function = &what->type();
+  suspension waiting{.awaited = ++self.refs_given, .callee = to, .wanted = {&function, 1}};
   what->caller = self.id();
   what->caller_core = self.home;
   what->ref = waiting.awaited;
@@ -190,12 +194,15 @@ void core::end_root(pid root) noexcept {
 }
 
 void core::shut_down() noexcept {
+  executor_->close();
   for (const auto root : roots()) end_root(root);
   slots_.shut();
   for (const auto id : processes()) send_signal(id, signal::op::exit, pid{}, exit_reason::kill);
+  const auto nobody_left = [this] { return live_.load(std::memory_order_relaxed) == 0; };
+  executor_->run_until(nobody_left);
   {
     std::unique_lock lock(idle_mutex_);
-    nobody_left_.wait(lock, [this] { return live_.load(std::memory_order_relaxed) == 0; });
+    last_ended_.wait(lock, nobody_left);
   }
   executor_->stop();
 }

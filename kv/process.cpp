@@ -19,11 +19,13 @@ std::optional<pid> self_if_any() noexcept {
 
 monitor_ref monitor(pid target, std::string tag) {
   auto& p = this_process();
+  p.home->interleave();
   return p.home->monitor(p, target, std::move(tag));
 }
 
 void demonitor(monitor_ref ref, bool flush) {
   auto& p = this_process();
+  p.home->interleave();
   p.home->demonitor(p, ref, flush);
 }
 
@@ -33,11 +35,13 @@ std::optional<down> await(monitor_ref ref, std::chrono::nanoseconds timeout) {
 
 void link(pid peer) {
   auto& p = this_process();
+  p.home->interleave();
   p.home->link(p, peer);
 }
 
 void unlink(pid peer) {
   auto& p = this_process();
+  p.home->interleave();
   p.home->unlink(p, peer);
 }
 
@@ -48,10 +52,15 @@ void exit(const exit_reason& reason) {
 
 void exit(pid whom, const exit_reason& reason) {
   auto& p = this_process();
+  p.home->interleave();
   p.home->send_signal(whom, detail::signal::op::exit, p.id(), reason);
 }
 
 bool trap_exit(bool on) { return std::exchange(this_process().traps_exits, on); }
+
+std::chrono::steady_clock::time_point now() { return this_process().home->exec().now(); }
+
+std::uint64_t random() { return this_process().home->exec().random(); }
 
 std::optional<pid> whereis(std::string_view name) { return this_process().home->whereis(name); }
 

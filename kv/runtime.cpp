@@ -5,6 +5,7 @@
 
 #include <kv/process.hpp>
 
+#include "substitute.hpp"
 #include "thread_executor.hpp"
 
 namespace kv {
@@ -25,12 +26,18 @@ const runtime_options& checked(const runtime_options& options) {
   return options;
 }
 
+std::unique_ptr<detail::executor> on_threads(detail::core& c, const runtime_options& options) {
+  return std::make_unique<detail::thread_executor>(c, options.threads, options.stack_size, options.max_stacks);
+}
+
 }  // namespace
 
 runtime::runtime(const runtime_options& options)
+    : runtime(options, detail::substitute != nullptr ? *detail::substitute : detail::executor_factory(on_threads)) {}
+
+runtime::runtime(const runtime_options& options, const detail::executor_factory& make)
     : core_(std::make_unique<detail::core>(checked(options).on_report, options.shutdown_timeout)) {
-  core_->start(
-      std::make_unique<detail::thread_executor>(*core_, options.threads, options.stack_size, options.max_stacks));
+  core_->start(make(*core_, options));
 }
 
 runtime::~runtime() {
@@ -40,6 +47,7 @@ runtime::~runtime() {
 }
 
 void runtime::exit(pid whom, const exit_reason& reason) {
+  core_->interleave();
   core_->send_signal(whom, detail::signal::op::exit, self_if_any().value_or(pid{}), reason);
 }
 
@@ -56,6 +64,8 @@ std::optional<pid> runtime::whereis(std::string_view name) const { return core_-
 std::optional<pid> runtime::whereis(std::string_view name, std::type_index type) const {
   return core_->whereis(name, type);
 }
+
+std::chrono::steady_clock::time_point runtime::now() const noexcept { return core_->exec().now(); }
 
 std::vector<pid> runtime::processes() const { return core_->processes(); }
 

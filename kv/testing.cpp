@@ -5,18 +5,13 @@
 #include <iostream>
 #include <map>
 #include <mutex>
-#include <sstream>
 #include <thread>
+
+#include "expectation.hpp"
 
 namespace kv::testing {
 
 namespace {
-
-std::string at(std::source_location where) {
-  std::ostringstream out;
-  out << where.file_name() << ':' << where.line() << ": ";
-  return out.str();
-}
 
 /// Freezes the process that runs it, from the end of this callback on.
 class suspend_request final : public detail::request {
@@ -43,8 +38,8 @@ void probe::fail(const std::type_info& wanted, std::source_location where) {
   for (const auto& [type, count] : waiting) {
     instead += (instead.empty() ? "" : ", ") + std::to_string(count) + " " + type;
   }
-  throw expectation_failed(at(where) + "no " + detail::type_name(wanted) +
-                           " came; waiting are: " + (instead.empty() ? "none" : instead));
+  fail_expectation(*self_.home, where,
+                   "no " + detail::type_name(wanted) + " came; waiting are: " + (instead.empty() ? "none" : instead));
 }
 
 // Ends -----------------------------------------------------------------------------------------------------------
@@ -54,7 +49,7 @@ exit_reason exit_and_await(runtime& home, pid whom, const exit_reason& reason, s
   const auto watch = waiting.monitor(whom);
   home.core().send_signal(whom, detail::signal::op::exit, pid{}, reason);  // from nobody, as a parent of all
   const auto news = waiting.run([&] { return await(watch, patience); });
-  if (!news) throw expectation_failed(at(where) + "process " + to_string(whom) + " did not end");
+  if (!news) fail_expectation(home.core(), where, "process " + to_string(whom) + " did not end");
   return news->reason;
 }
 

@@ -26,6 +26,11 @@ void core::run(process& p) noexcept {
   }
 }
 
+const message* core::peek(process& p) noexcept {
+  drain(p);
+  return p.must_exit || p.is_suspended ? nullptr : p.queue.front();
+}
+
 void core::run_on_thread(process& p, action& start) noexcept {
   const run_as as(p);
   p.is_starting = false;
@@ -102,6 +107,7 @@ bool core::serve_until(process& self, time_point deadline) {
 
 void core::handle_message(process& p, message_ptr what) noexcept {
   p.current = std::move(what);
+  observe(p, p.is_starting ? step::kind::constructs : step::kind::handles, &p.current->type());
   std::exception_ptr failure;
   try {
     dispatch(p, *p.current);
@@ -161,6 +167,13 @@ void core::accept(process& p, message_ptr what) noexcept {
 }
 
 void core::obey(process& p, signal& what) noexcept {
+  if (is_simulated_) [[unlikely]] {
+    executor_->observe({.who = p.id(),
+                        .what = step::kind::obeys,
+                        .other = what.from,
+                        .operation = what.operation,
+                        .reason = what.reason});
+  }
   try {
     apply(p, what);
   } catch (...) {
@@ -245,6 +258,7 @@ void core::finish(process& p) noexcept {
   const auto id = p.id();
   const auto why = p.reason;
   p.is_ending = true;
+  if (is_simulated_) [[unlikely]] executor_->observe({.who = id, .what = step::kind::ends, .reason = why});
   if (p.crashed && !p.is_starting) report_crash(p);
   p.body.reset();
   drain(p);
@@ -272,7 +286,7 @@ void core::finish(process& p) noexcept {
   if (!counted) return;
   // Under the lock, so that shut_down cannot see zero, return and destroy the condition variable before notify_all.
   const std::lock_guard lock(idle_mutex_);
-  if (live_.fetch_sub(1, std::memory_order_relaxed) == 1) nobody_left_.notify_all();
+  if (live_.fetch_sub(1, std::memory_order_relaxed) == 1) last_ended_.notify_all();
 }
 
 /// What a function has captured and what was sent is destroyed with the state, and may send, too.

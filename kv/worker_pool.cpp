@@ -1,9 +1,7 @@
 #include "worker_pool.hpp"
 
-#include <cxxabi.h>
-
 #include <memory>
-#include <string>
+#include <mutex>
 
 #include <boost/fiber/algo/algorithm.hpp>
 #include <boost/fiber/fiber.hpp>
@@ -12,32 +10,11 @@
 
 #include <kv/detail/core.hpp>
 
+#include "exception_globals.hpp"
+
 namespace kv::detail {
 
 namespace {
-
-/// What the C++ runtime knows about the exceptions of a thread, as the Itanium C++ ABI lays it out.
-struct exception_globals {
-  void* caught = nullptr;
-  unsigned int uncaught = 0;
-
-  static exception_globals& of_this_thread() noexcept {
-    return *reinterpret_cast<exception_globals*>(abi::__cxa_get_globals());
-  }
-};
-
-/// Stands on the stack of a fiber while others run. The exceptions that are being handled belong to the fiber, so they
-/// are put away: otherwise a process that blocks inside a catch block would come back to another's exception.
-class keep_exceptions {
- public:
-  keep_exceptions() noexcept : mine_(std::exchange(exception_globals::of_this_thread(), {})) {}
-  keep_exceptions(const keep_exceptions&) = delete;
-  keep_exceptions& operator=(const keep_exceptions&) = delete;
-  ~keep_exceptions() { exception_globals::of_this_thread() = mine_; }
-
- private:
-  exception_globals mine_;
-};
 
 /// Boost.Fiber's part: first come, first served; the dispatcher, which only tidies up, when nobody else wants to run
 /// or has to now and then. Work from other threads never comes this way, and no thread sleeps here while processes
@@ -88,38 +65,12 @@ class fiber_queue final : public boost::fibers::algo::algorithm {
   bool notified_ = false;  // under mutex_
 };
 
-/// boost::fibers::fiber takes its stack allocator by value.
-struct stack_source {
-  stack_pool* pool;
-  boost::context::stack_context allocate() { return pool->allocate(); }
-  void deallocate(boost::context::stack_context& stack) noexcept { pool->deallocate(stack); }
-};
-
 void make_ready(boost::fibers::context* fiber) noexcept { boost::fibers::context::active()->schedule(fiber); }
 
 }  // namespace
 
 parked_process* parked_state(const process& p) noexcept {
   return p.waiting == nullptr ? nullptr : static_cast<parked_process*>(p.waiting->parked);
-}
-
-boost::context::stack_context stack_pool::allocate() {
-  if (used_.fetch_add(1, std::memory_order_relaxed) >= max_) {
-    used_.fetch_sub(1, std::memory_order_relaxed);
-    throw out_of_stacks("all " + std::to_string(max_) +
-                        " stacks are held by blocked processes (runtime_options::max_stacks)");
-  }
-  try {
-    return boost::context::protected_fixedsize_stack(size_).allocate();
-  } catch (...) {
-    used_.fetch_sub(1, std::memory_order_relaxed);
-    throw out_of_stacks("the system has no memory or no mapping left for another stack");
-  }
-}
-
-void stack_pool::deallocate(boost::context::stack_context& stack) noexcept {
-  boost::context::protected_fixedsize_stack(size_).deallocate(stack);
-  used_.fetch_sub(1, std::memory_order_relaxed);
 }
 
 void worker_pool::run() {

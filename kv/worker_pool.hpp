@@ -1,14 +1,14 @@
 // The fibers of one thread.
 #pragma once
 
-#include <atomic>
 #include <vector>
 
-#include <boost/context/protected_fixedsize_stack.hpp>
 #include <boost/fiber/context.hpp>
 #include <boost/intrusive/set_hook.hpp>
 
 #include <kv/detail/process.hpp>
+
+#include "stack_pool.hpp"
 
 namespace kv::detail {
 
@@ -31,22 +31,6 @@ struct parked_process : boost::intrusive::set_base_hook<> {
 
 /// Where a process is suspended, or null when it is not.
 parked_process* parked_state(const process& p) noexcept;
-
-/// The stacks of one runtime: guarded, and bounded in number because a guard page costs two of the kernel's 65,530
-/// mappings. Allocates for boost::fibers::fiber.
-class stack_pool {
- public:
-  stack_pool(std::size_t size, std::size_t max) : size_(size), max_(max) {}
-
-  /// Any thread. Throws out_of_stacks.
-  boost::context::stack_context allocate();
-  void deallocate(boost::context::stack_context& stack) noexcept;
-
- private:
-  const std::size_t size_;
-  const std::size_t max_;
-  std::atomic<std::size_t> used_{0};  // only counts; orders nothing
-};
 
 /// Runs the processes of one thread on as many fibers as it takes: one runs, those of blocked processes are suspended,
 /// a few spare ones wait. Touched by its own thread only.

@@ -3,6 +3,7 @@
 
 #include <chrono>
 #include <concepts>
+#include <cstdint>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -70,7 +71,7 @@ ref<T> spawn_link_named(std::string name, Args&&... args) {
 /// in the order they were sent.
 template <class M>
 void send(pid to, M message) {
-  detail::this_process().home->deliver(to, std::make_unique<detail::letter_of<M>>(std::move(message)));
+  detail::this_process().home->send(to, std::make_unique<detail::letter_of<M>>(std::move(message)));
 }
 
 /// Takes the first message that one of the handlers accepts, in the order of arrival; the others stay for later. Waits
@@ -105,7 +106,7 @@ template <class M>
 template <class M, std::predicate<const M&> Predicate>
 [[nodiscard]] std::optional<M> receive_if(Predicate wanted, std::chrono::nanoseconds timeout = infinity) {
   auto& p = detail::this_process();
-  const auto found = detail::take_letter(p, p.home->deadline_after(timeout), [&](detail::letter& m) {
+  const auto found = detail::take_letter(p, p.home->deadline_after(timeout), detail::types_of<M>, [&](detail::letter& m) {
     const auto* const body = m.as<M>();
     return body != nullptr && wanted(*body);
   });
@@ -137,6 +138,14 @@ void exit(pid whom, const exit_reason& reason);
 /// From now on exit signals come as exit_signal messages instead of ending the process; `kill` still ends it. A server
 /// without `handle(const exit_signal&)` then still ends with its parent. Returns what was set before.
 bool trap_exit(bool on);
+
+// Time and chance --------------------------------------------------------------------------------------------------
+
+/// Returns the time of the caller's runtime: of the steady clock, or of a simulation, where it stands still while
+/// anybody has something to do. What a process does by the clock had better use this one.
+std::chrono::steady_clock::time_point now();
+/// Returns a random number, evenly distributed; in a simulation, the next one of its seed. Not for secrets.
+std::uint64_t random();
 
 // Names ------------------------------------------------------------------------------------------------------------
 

@@ -60,14 +60,14 @@ class ref {
   template <class F, class... Args>
   void cast(F&& function, Args&&... args) const {
     if (home_ == nullptr) return;
-    home_->deliver(id_, detail::make_cast<T>(std::forward<F>(function), std::forward<Args>(args)...));
+    home_->send(id_, detail::make_cast<T>(std::forward<F>(function), std::forward<Args>(args)...));
   }
 
   /// Sends a message to the state's `handle(const M&)`, which must exist.
   template <class M>
     requires requires(T& state, const M& message) { state.handle(message); }
   void send(M message) const {
-    if (home_ != nullptr) home_->deliver(id_, std::make_unique<detail::addressed_letter<T, M>>(std::move(message)));
+    if (home_ != nullptr) home_->send(id_, std::make_unique<detail::addressed_letter<T, M>>(std::move(message)));
   }
 
   /// Ends the process once it has handled what was sent before, and waits for that. Throws call_error when it is dead

@@ -80,7 +80,7 @@ class runtime {
   /// Sends a message; nothing happens when the receiver is dead. Never blocks.
   template <class M>
   void send(pid to, M message) {
-    core().deliver(to, std::make_unique<detail::letter_of<M>>(std::move(message)));
+    core().send(to, std::make_unique<detail::letter_of<M>>(std::move(message)));
   }
   /// Sends an exit signal. See kv::exit.
   void exit(pid whom, const exit_reason& reason);
@@ -111,6 +111,9 @@ class runtime {
     return found ? std::optional(ref<T>(*core_, *found)) : std::nullopt;
   }
 
+  /// Returns the time by which timeouts are counted: of the steady clock, or of a simulation.
+  std::chrono::steady_clock::time_point now() const noexcept;
+
   /// Returns every living process. A snapshot: some may have ended, others been born. O(slots).
   std::vector<pid> processes() const;
   /// Returns how many processes live.
@@ -118,6 +121,10 @@ class runtime {
 
   /// The inside, for the library's own templates.
   detail::core& core() const noexcept { return *core_; }
+
+ protected:
+  /// A runtime that something else than threads runs.
+  runtime(const runtime_options& options, const detail::executor_factory& make);
 
  private:
   void register_name(std::string name, pid who, std::type_index type);

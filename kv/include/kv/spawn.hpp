@@ -95,12 +95,26 @@ ref<T> spawn_server(core& home, spawn_options options, Args&&... args) {
   return result;
 }
 
+/// The one action of such a process: runs the function and ends the process.
+template <class F>
+class whole_life final : public action {
+ public:
+  explicit whole_life(F function) : function_(std::move(function)) {}
+  const std::type_info& type() const noexcept override { return typeid(F); }
+  void run(void*) override {
+    function_();
+    current_process->end_with(exit_reason::normal);
+  }
+
+ private:
+  F function_;
+};
+
 template <class F>
 pid spawn_on_thread(core& home, F function) {
   auto& p = home.create({std::make_unique<script<F>>(), false, false, {}});
   const auto result = p.id();
-  auto run = [function = std::move(function)](void*) mutable { function(); };
-  home.start_on_thread(p, std::make_unique<action_of<decltype(run)>>(std::move(run)));
+  home.start_on_thread(p, std::make_unique<whole_life<F>>(std::move(function)));
   return result;
 }
 
@@ -108,11 +122,7 @@ template <class F>
 pid spawn_function(core& home, const spawn_options& options, F function) {
   auto& p = home.create({std::make_unique<script<F>>(), false, options.link, options.name});
   const auto result = p.id();
-  auto run = [function = std::move(function)](void*) mutable {
-    function();
-    current_process->end_with(exit_reason::normal);
-  };
-  home.start_detached(p, std::make_unique<action_of<decltype(run)>>(std::move(run)), executor::urgency::soon);
+  home.start_detached(p, std::make_unique<whole_life<F>>(std::move(function)), executor::urgency::soon);
   return result;
 }
 

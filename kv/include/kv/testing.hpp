@@ -13,6 +13,7 @@
 
 #include <kv/process.hpp>
 #include <kv/runtime.hpp>
+#include <kv/simulation.hpp>
 
 namespace kv::testing {
 

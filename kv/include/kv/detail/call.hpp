@@ -104,6 +104,7 @@ class inline_turn {
     if (ended_) return;
     current_process = previous_;
     home_.release(process_);
+    home_.interleave_quietly();
   }
   /// Ends the process and tells the caller by a call_error.
   [[noreturn]] void fail(std::exception_ptr why, const std::type_info& message) {
@@ -125,6 +126,7 @@ inline constexpr bool takes_as_given = std::is_invocable_v<F, T&, Args...>;
 
 template <class T, class R, class F, class... Args>
 R call_inline(core& home, process& p, F&& function, Args&&... args) {
+  home.observe(p, step::kind::is_called, &typeid(F), current_process == nullptr ? pid{} : current_process->id());
   inline_turn turn(home, p);
   std::exception_ptr failure;
   try {
@@ -145,6 +147,7 @@ template <class T, class F, class... Args>
 auto call(core* home, pid id, duration timeout, F&& function, Args&&... args) -> call_result<T, F, Args...> {
   using result = call_result<T, F, Args...>;
   if (home == nullptr) throw call_error(call_error::code::noproc, id);
+  home->interleave();
   if constexpr (leaf_server<T>) {
     // A leaf must not call, not even where it would not have to wait this time: transact() tells it so.
     const bool may_call = current_process == nullptr || !current_process->is_leaf.load(std::memory_order_relaxed);

@@ -7,6 +7,7 @@
 #include <memory>
 #include <mutex>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <typeindex>
@@ -30,8 +31,11 @@ class name_directory;
 /// What a blocked process waits for. Lives on the stack that waits.
 struct suspension {
   std::uint64_t awaited = 0;  // the call whose reply is wanted, or 0
-  message_ptr reply;
+  message_ptr reply = nullptr;
   void* parked = nullptr;  // the executor's
+  // For those who ask what it waits for.
+  pid callee = {};                                       // of that call
+  std::span<const std::type_info* const> wanted = {};  // of the messages that would do, or the call
 };
 
 /// How a process is born.
@@ -41,6 +45,9 @@ struct birth {
   bool link = false;
   std::string name;  // registered before it runs; empty for none
 };
+
+/// Makes what runs the processes of a runtime.
+using executor_factory = std::function<std::unique_ptr<executor>(core&, const runtime_options&)>;
 
 class core {
  public:
@@ -63,9 +70,13 @@ class core {
     // Acquire pairs with the release in finish(): who sees the new generation sees what happened before.
     return p != nullptr && p->generation.load(std::memory_order_acquire) == id.generation ? p : nullptr;
   }
-  bool alive(pid id) const noexcept { return find(id) != nullptr; }
+  bool alive(pid id) const noexcept {
+    interleave_quietly();
+    return find(id) != nullptr;
+  }
   /// Any thread. Tells whether it is alive and its state is of that type.
   bool alive_as(pid id, const std::type_info& type) const noexcept {
+    interleave_quietly();
     if (id.node != node_) return false;
     const auto* const p = slots_.at(id.slot);
     // The type is read before the generation: it is that process's, or the generation has moved on meanwhile.
@@ -80,11 +91,18 @@ class core {
     p->has_tables.store(true);
     return p->generation.load() == owner.generation;
   }
+  /// Returns a name of that process, or an empty one. O(names).
+  std::string name_of(pid id) const;
   std::size_t live_count() const noexcept { return live_.load(std::memory_order_relaxed); }
   std::vector<pid> processes() const;
 
   // Messages ---------------------------------------------------------------------------------------------------
 
+  /// Any thread. What users send: others may run before.
+  void send(pid to, message_ptr what) {
+    interleave();
+    deliver(to, std::move(what));
+  }
   /// Any thread. Puts the message into the mailbox; false (and the message is gone) when the receiver is dead.
   bool deliver(pid to, message_ptr what, executor::urgency how = executor::urgency::soon) noexcept;
   /// Any thread. The same for something whose death has to be answered: gives it back when the receiver is dead.
@@ -142,6 +160,8 @@ class core {
   bool unregister_name(std::string_view name);
   std::optional<pid> whereis(std::string_view name) const;
   std::optional<pid> whereis(std::string_view name, std::type_index type) const;
+  /// The same as whereis(name), for who is no process: nobody runs in between.
+  std::optional<pid> holder_of(std::string_view name) const;
 
   // Birth, turn and death ----------------------------------------------------------------------------------------
 
@@ -162,11 +182,28 @@ class core {
   void run(process& p) noexcept;
   /// Holder. Gives the claim away: to nobody, to the executor, or ends the process.
   void settle(process& p) noexcept;
+  /// Holder. Returns what run() would handle first; null when there is nothing or the process has to end.
+  const message* peek(process& p) noexcept;
   /// A plain thread's stand-in: a process whose turn is that thread's. The claim is the caller's.
   process& open_external();
   void close_external(process& p) noexcept;
 
   void report_now(const report& entry) const noexcept;
+
+  // Simulation -------------------------------------------------------------------------------------------------------
+
+  /// Holds no lock. In a simulation, others may run here; called wherever an effect of other processes can be seen, or
+  /// seen by them. Costs a test of a flag in a real runtime.
+  void interleave() {
+    if (is_simulated_) [[unlikely]] executor_->interleave(true);
+  }
+  /// The same where nothing may be thrown.
+  void interleave_quietly() const noexcept {
+    if (is_simulated_) [[unlikely]] executor_->interleave(false);
+  }
+  void observe(const process& p, step::kind what, const std::type_info* type = nullptr, pid other = {}) const noexcept {
+    if (is_simulated_) [[unlikely]] executor_->observe({.who = p.id(), .what = what, .type = type, .other = other});
+  }
 
   executor& exec() noexcept { return *executor_; }
   table_directory& tables() const noexcept { return *tables_; }
@@ -201,6 +238,7 @@ class core {
   void end_root(pid root) noexcept;
 
   const std::uint32_t node_;
+  bool is_simulated_ = false;  // written by start()
   const report_sink sink_;
   const duration shutdown_timeout_;
   slab slots_;
@@ -211,7 +249,7 @@ class core {
   // Living processes, without the stand-ins. The shutdown waits for zero under idle_mutex_.
   std::atomic<std::size_t> live_{0};
   std::mutex idle_mutex_;
-  std::condition_variable nobody_left_;
+  std::condition_variable last_ended_;
 };
 
 /// The current process if it belongs to `c`, a stand-in for the plain thread if not. For a scope.

@@ -1,10 +1,14 @@
 // The one seam between the processes and the machine: who runs next, what time it is, what is random.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <memory>
+#include <string>
 
 #include <kv/detail/process.hpp>
+#include <kv/detail/step.hpp>
 
 namespace kv::detail {
 
@@ -32,6 +36,7 @@ class executor {
   virtual void launch(process& p, std::unique_ptr<action> start) = 0;
 
   virtual time_point now() noexcept = 0;
+  /// Any thread. Evenly distributed.
   virtual std::uint64_t random() noexcept = 0;
   /// How many messages a process may handle before it goes to the end of the queue.
   virtual unsigned turn_length() noexcept = 0;
@@ -40,6 +45,20 @@ class executor {
 
   /// A plain thread, once every process is dead. Joins what runs.
   virtual void stop() noexcept = 0;
+
+  // What only a simulation needs. It has a single thread, so it is told of every point where another thread might come
+  // in between, and of every step for its trace.
+
+  virtual bool is_simulation() const noexcept { return false; }
+  /// The caller holds no lock. May run others before it returns; throws, if it may, only to end a run that has failed.
+  virtual void interleave(bool /*may_throw*/) {}
+  virtual void observe(step /*what*/) noexcept {}
+  /// The runtime begins to end.
+  virtual void close() noexcept {}
+  /// A plain thread that waits for the end of every process: lets those run that need its thread.
+  virtual void run_until(const std::function<bool()>& /*is_over*/) noexcept {}
+  /// Returns what the text of a failed expectation had better say of the run, or nothing.
+  virtual std::string circumstances() const { return {}; }
 };
 
 }  // namespace kv::detail

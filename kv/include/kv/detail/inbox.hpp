@@ -114,6 +114,7 @@ class message_queue {
   }
 
   bool empty() const noexcept { return first_ == nullptr; }
+  const message* front() const noexcept { return first_; }
 
   void push(message_ptr node) noexcept {
     auto* const raw = node.release();

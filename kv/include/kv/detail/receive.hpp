@@ -1,7 +1,9 @@
 // Selective receive.
 #pragma once
 
+#include <span>
 #include <type_traits>
+#include <typeinfo>
 #include <utility>
 
 #include <kv/detail/core.hpp>
@@ -32,12 +34,17 @@ bool offer(letter& message, F& handler) {
   return body != nullptr;
 }
 
+/// For those who ask what a process waits for.
+template <class... M>
+inline constexpr const std::type_info* types_of[] = {&typeid(M)...};
+
 /// Takes the first letter that `fits(letter&)`, waiting for it until the deadline; null when none came.
 template <class Predicate>
-message_ptr take_letter(process& self, time_point deadline, Predicate fits) {
+message_ptr take_letter(process& self, time_point deadline, std::span<const std::type_info* const> types,
+                        Predicate fits) {
   const auto wanted = [&](message& m) { return m.kind == message_kind::letter && fits(static_cast<letter&>(m)); };
   self.home->check_signals(self);
-  suspension waiting;
+  suspension waiting{.wanted = types};
   for (bool in_time = true;;) {
     if (auto found = self.queue.take_first(wanted)) return found;
     if (!in_time) return nullptr;
@@ -49,7 +56,8 @@ message_ptr take_letter(process& self, time_point deadline, Predicate fits) {
 template <class... Handlers>
 bool receive_until(process& self, time_point deadline, Handlers&... handlers) {
   const auto found =
-      take_letter(self, deadline, [](letter& m) { return ((m.as<argument_of<Handlers>>() != nullptr) || ...); });
+      take_letter(self, deadline, types_of<argument_of<Handlers>...>,
+                  [](letter& m) { return ((m.as<argument_of<Handlers>>() != nullptr) || ...); });
   return found != nullptr && (offer(static_cast<letter&>(*found), handlers) || ...);
 }
 

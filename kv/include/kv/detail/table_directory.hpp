@@ -12,12 +12,11 @@
 #include <utility>
 #include <vector>
 
+#include <kv/detail/core.hpp>
 #include <kv/pid.hpp>
 #include <kv/table_types.hpp>
 
 namespace kv::detail {
-
-class core;
 
 /// What every table has, whatever its rows are.
 class table_base {
@@ -44,9 +43,11 @@ class table_base {
 
   /// Throws table_error when the current process may not do that, or the table is dropped.
   void check_read() const {
+    home_.interleave();
     if (access_ == table_access::private_ || !owner()) check_owner("read");
   }
   void check_write() const {
+    home_.interleave();
     if (access_ != table_access::public_ || !owner()) check_owner("write to");
   }
   void check_owner(const char* verb) const;

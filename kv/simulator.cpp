@@ -1,0 +1,321 @@
+#include "simulator.hpp"
+
+#include <algorithm>
+#include <cassert>
+#include <cstdlib>
+#include <iostream>
+
+#include "exception_globals.hpp"
+
+namespace kv::detail {
+
+namespace {
+
+sim_wait* wait_of(const process& p) noexcept {
+  return p.waiting == nullptr ? nullptr : static_cast<sim_wait*>(p.waiting->parked);
+}
+
+}  // namespace
+
+// A process that blocks wants a successor for its fiber; the first one is nobody's successor, hence one more.
+simulator::simulator(core& c, const simulation_options& options)
+    : core_(c),
+      options_(options),
+      fate_(options.seed, options.only),
+      stacks_(options.runtime.stack_size, options.runtime.max_stacks + 1) {
+  ensure_idle_worker();
+}
+
+simulator::~simulator() = default;
+
+// Waiting --------------------------------------------------------------------------------------------------------
+
+void simulator::ready(process& p, urgency /*how*/) noexcept {
+  auto* const waiting = wait_of(p);
+  if (waiting != nullptr && waiting->at == nullptr) {
+    waiting->is_over = true;
+  } else {
+    runnable_.push_back({&p, waiting == nullptr ? nullptr : waiting->at});
+  }
+}
+
+bool simulator::suspend(process& p, time_point deadline) {
+  sim_wait here{&p, p.has_thread ? nullptr : running_, deadline, ++waits_, now_};
+  if (here.at != nullptr) ensure_idle_worker();  // so that it is the one that blocks who gets out_of_stacks
+  p.waiting->parked = &here;
+  if (deadline != time_point::max()) timers_.insert(&here);
+  struct awake {
+    simulator& world;
+    sim_wait& me;
+    ~awake() {
+      world.timers_.erase(&me);
+      me.who->waiting->parked = nullptr;
+    }
+  } const at_end{*this, here};
+  note(p, step::kind::waits, p.waiting->callee);
+  if (p.mailbox.try_release()) {
+    here.at != nullptr ? switch_to_driver() : drive(here);
+  }
+  if (!here.timed_out) note(p, step::kind::goes_on);
+  return !here.timed_out;
+}
+
+void simulator::drive(const sim_wait& until) {
+  try {
+    while (!until.is_over) {
+      if (turn() || fire_next_timer()) continue;
+      if (is_closing_) abandon_run();
+      give_up(simulation_error::code::deadlock);
+    }
+  } catch (...) {
+    until.who->mailbox.try_claim();  // nobody else does: nobody runs
+    throw;
+  }
+}
+
+void simulator::give_up(simulation_error::code why) const {
+  const auto what = why == simulation_error::code::deadlock
+                        ? std::string("deadlock: nobody can run and no timer is set")
+                        : "more than " + std::to_string(options_.max_steps) + " steps (simulation_options::max_steps)";
+  throw simulation_error(why, what + "; the processes:\n" + list() + circumstances());
+}
+
+void simulator::run_until(const std::function<bool()>& is_over) noexcept {
+  while (!is_over()) {
+    if (!try_turn() && !fire_next_timer()) abandon_run();
+  }
+}
+
+/// The end of the runtime waits for a process that will never end, and nothing may be thrown.
+void simulator::abandon_run() const {
+  std::cerr << "kv: the simulation cannot end; the processes:\n" << list() << circumstances() << '\n';
+  std::abort();
+}
+
+void simulator::launch(process& p, std::unique_ptr<action> start) {
+  p.has_thread = false;
+  core_.start_detached(p, std::move(start), urgency::soon);
+}
+
+// Turns ----------------------------------------------------------------------------------------------------------
+
+bool simulator::is_held(pid who) const { return std::ranges::find(held_, who) != held_.end(); }
+
+bool simulator::may_run(const candidate& c) const { return held_.empty() || !is_held(c.who->id()); }
+
+/// Kills whom the plan or the seed wants dead at this boundary; tells whether it did.
+bool simulator::strike() {
+  const auto kill = [&](const std::string& name) {
+    const auto victim = core_.holder_of(name);
+    if (!victim) return false;
+    observe({.who = *victim, .what = step::kind::fault_kill});
+    core_.send_signal(*victim, signal::op::exit, pid{}, exit_reason::kill);
+    return true;
+  };
+  bool struck = false;
+  for (const auto& planned : options_.kills) {
+    if (planned.boundary == boundary_) struck = kill(planned.name) || struck;
+  }
+  const auto& victims = options_.faults.victims;
+  if (kills_ < options_.faults.max_kills && !victims.empty() && fate_.strikes(fate::kind::kill, boundary_)) {
+    ++kills_;
+    struck = kill(victims[fate_.draw(fate::kind::kill, boundary_, victims.size())]) || struck;
+  }
+  return struck;
+}
+
+std::deque<simulator::candidate>::iterator simulator::choose() {
+  const auto able = [this](const candidate& c) { return may_run(c); };
+  const auto first = std::ranges::find_if(runnable_, able);
+  const auto others = runnable_.end() - first <= 1 ? 0 : std::count_if(first + 1, runnable_.end(), able);
+  if (others == 0 || !fate_.strikes(fate::kind::order, boundary_)) return first;
+  auto chosen = first;
+  for (auto skip = 1 + fate_.draw(fate::kind::order, boundary_, static_cast<std::uint64_t>(others)); skip > 0; --skip) {
+    chosen = std::find_if(chosen + 1, runnable_.end(), able);
+  }
+  note(*chosen->who, step::kind::jumps_queue);
+  return chosen;
+}
+
+bool simulator::turn() {
+  if (is_endless() && !is_closing_) give_up(simulation_error::code::step_limit);
+  return try_turn();
+}
+
+bool simulator::try_turn() {
+  ++boundary_;
+  strike();
+  const auto chosen = choose();
+  if (chosen == runnable_.end()) return false;
+  run(chosen);
+  return true;
+}
+
+void simulator::run(std::deque<candidate>::iterator chosen) {
+  const auto next = *chosen;
+  runnable_.erase(chosen);
+  ++steps_;
+  if (next.at != nullptr) return resume(*next.at);
+  ensure_idle_worker();
+  auto& worker = *idle_.back();
+  idle_.pop_back();
+  worker.job = next.who;
+  resume(worker);
+}
+
+void simulator::interleave(bool may_throw) {
+  ++boundary_;
+  if (is_endless() && may_throw) stop_running_away();
+  const bool struck = strike();
+  if (std::ranges::none_of(runnable_, [this](const candidate& c) { return may_run(c); })) return;
+  if (!struck && !fate_.strikes(fate::kind::preemption, boundary_)) return;
+  ++steps_;
+  observe({.who = running_ != nullptr ? running_->job->id() : pid{}, .what = step::kind::preempted});
+  if (running_ != nullptr && !idle_.empty()) {
+    runnable_.push_back({running_->job, running_});
+    return switch_to_driver();
+  }
+  const auto here = boundary_;
+  for (auto turns = 1 + fate_.draw(fate::kind::preemption, here, 2 * runnable_.size()); turns > 0; --turns) {
+    if (!try_turn()) return;
+  }
+}
+
+/// A run that has failed has to end, also where nobody ever waits.
+void simulator::stop_running_away() {
+  if (running_ == nullptr) {
+    if (!is_closing_) give_up(simulation_error::code::step_limit);
+    return;
+  }
+  auto& p = *running_->job;
+  if (current_process != &p || p.is_ending || std::uncaught_exceptions() > 0) return;
+  p.end_with(exit_reason::killed);
+  throw unwind{};
+}
+
+bool simulator::turn_of(pid who) {
+  const auto found = std::ranges::find(runnable_, who, [](const candidate& c) { return c.who->id(); });
+  if (found == runnable_.end()) return false;
+  ++boundary_;
+  run(found);
+  return true;
+}
+
+const std::type_info* simulator::next_message(pid who) const {
+  const auto found = std::ranges::find(runnable_, who, [](const candidate& c) { return c.who->id(); });
+  if (found == runnable_.end() || found->at != nullptr) return nullptr;
+  const auto* const next = core_.peek(*found->who);
+  return next == nullptr ? nullptr : &next->type();
+}
+
+// Fibers ---------------------------------------------------------------------------------------------------------
+
+void simulator::ensure_idle_worker() {
+  if (!idle_.empty()) return;
+  auto worker = std::make_unique<sim_worker>();
+  worker->other_side = boost::context::fiber(std::allocator_arg, stack_source{&stacks_},
+                                             [this, me = worker.get()](boost::context::fiber&& driver) {
+                                               me->other_side = std::move(driver);
+                                               work(*me);
+                                               return std::move(me->other_side);
+                                             });
+  idle_.push_back(worker.get());
+  workers_.push_back(std::move(worker));
+}
+
+void simulator::work(sim_worker& me) {
+  while (me.job != nullptr) {
+    core_.run(*me.job);
+    me.job = nullptr;
+    idle_.push_back(&me);
+    switch_to_driver();
+  }
+}
+
+void simulator::resume(sim_worker& w) {
+  const keep_exceptions mine;
+  auto* const process_here = std::exchange(current_process, nullptr);
+  auto* const worker_here = std::exchange(running_, &w);
+  w.other_side = std::move(w.other_side).resume();
+  running_ = worker_here;
+  current_process = process_here;
+}
+
+void simulator::switch_to_driver() {
+  const keep_exceptions mine;
+  auto& me = *running_;
+  auto* const process_here = current_process;
+  me.other_side = std::move(me.other_side).resume();
+  current_process = process_here;
+}
+
+void simulator::stop() noexcept {
+  assert(idle_.size() == workers_.size());
+  for (auto& worker : workers_) resume(*worker);  // without a job: they end
+}
+
+// Time -----------------------------------------------------------------------------------------------------------
+
+std::optional<time_point> simulator::next_timer() const {
+  return timers_.empty() ? std::nullopt : std::optional((*timers_.begin())->deadline);
+}
+
+bool simulator::fire_next_timer() {
+  if (timers_.empty()) return false;
+  auto& due = **timers_.begin();
+  timers_.erase(timers_.begin());
+  set_clock(due.deadline);
+  // When the claim is taken, the process is ready already: then what it waited for was in time.
+  if (!due.who->mailbox.try_claim()) return true;
+  due.timed_out = true;
+  note(*due.who, step::kind::times_out);
+  ready(*due.who, urgency::soon);
+  return true;
+}
+
+// What is told of it ---------------------------------------------------------------------------------------------
+
+void simulator::observe(step what) noexcept { trace_.add(steps_, now_.time_since_epoch(), std::move(what)); }
+
+void simulator::note(const process& p, step::kind what, pid other) noexcept {
+  observe({.who = p.is_stand_in ? pid{} : p.id(), .what = what, .other = other});
+}
+
+std::string simulator::circumstances() const {
+  constexpr std::size_t shown = 20;
+  std::string text = "seed " + std::to_string(fate_.seed()) + ", the last steps:";
+  for (const auto& line : trace_.last(shown)) text += "\n  " + line;
+  return text;
+}
+
+std::string simulator::list() const {
+  std::string text;
+  for (const auto id : core_.processes()) {
+    if (const auto* const p = core_.find(id)) text += "  " + describe(*p) + '\n';
+  }
+  return text;
+}
+
+std::string simulator::describe(const process& p) const {
+  const auto name = core_.name_of(p.id());
+  const auto* const type = p.type.load(std::memory_order_relaxed);
+  auto text = p.is_stand_in ? "the test, as " + to_string(p.id())
+                            : to_string(p.id()) + ' ' + (type == nullptr ? "" : portable_name(*type));
+  if (!name.empty()) text += " (" + name + ')';
+  return text + ": " + state_of(p) + (is_held(p.id()) ? ", held by the test" : "");
+}
+
+std::string simulator::state_of(const process& p) const {
+  const auto is_it = [&p](const candidate& c) { return c.who == &p; };
+  if (std::ranges::any_of(runnable_, is_it)) return "can run";
+  const auto* const waiting = wait_of(p);
+  if (waiting == nullptr) return p.mailbox.looks_idle() ? "has nothing to do" : "runs";
+  std::string what;
+  for (const auto* const type : p.waiting->wanted) what += (what.empty() ? "" : " or ") + portable_name(*type);
+  if (what.empty()) what = "anything";
+  const auto whom = p.waiting->callee ? "waits for the answer of " + to_string(p.waiting->callee) + " to " + what
+                                      : "waits for a message of " + what;
+  return whom + " since " + to_text(waiting->since.time_since_epoch());
+}
+
+}  // namespace kv::detail
