@@ -161,6 +161,7 @@ void core::start_on_thread(process& p, std::unique_ptr<action> start) {
 process& core::open_external() {
   auto* const p = slots_.take();
   if (p == nullptr) throw std::runtime_error("the runtime is shutting down: nothing can be called");
+  p->type.store(nullptr, std::memory_order_release);  // not what lived here before
   p->has_thread = true;
   p->is_stand_in = true;
   p->traps_exits = true;

@@ -169,6 +169,15 @@ std::vector<pid> core::processes() const {
   return result;
 }
 
+std::optional<pid> core::first_of(const std::type_info& type) const {
+  std::optional<pid> result;
+  slots_.for_each([&](const process& p) {
+    const auto* const its = p.type.load(std::memory_order_relaxed);
+    if (!result && its != nullptr && *its == type && p.mailbox.is_open()) result = p.id();
+  });
+  return result;
+}
+
 std::vector<pid> core::roots() const {
   std::vector<std::pair<std::uint64_t, pid>> found;
   slots_.for_each([&](const process& p) {

@@ -25,6 +25,14 @@ simulation::simulation(const simulation_options& options)
               [&](detail::core& c, const runtime_options&) { return std::make_unique<detail::simulator>(c, options); }),
       inside_(static_cast<detail::simulator&>(core().exec())) {}
 
+// Victims --------------------------------------------------------------------------------------------------------
+
+victim::victim(std::string registered_name) : name_(std::move(registered_name)) {}
+
+std::optional<pid> victim::find(const detail::core& home) const {
+  return type_ == nullptr ? home.holder_of(name_) : home.first_of(*type_);
+}
+
 // Run ------------------------------------------------------------------------------------------------------------
 
 bool simulation::step() {
@@ -84,6 +92,8 @@ void simulation::resume(pid who) { inside_.let_go(who); }
 std::uint64_t simulation::seed() const noexcept { return inside_.chances().seed(); }
 
 std::uint64_t simulation::boundaries() const noexcept { return inside_.boundaries(); }
+
+unsigned simulation::kills() const noexcept { return inside_.kills(); }
 
 const std::vector<deviation>& simulation::deviations() const noexcept { return inside_.chances().struck(); }
 

@@ -103,22 +103,24 @@ bool simulator::is_held(pid who) const { return std::ranges::find(held_, who) !=
 
 bool simulator::may_run(const candidate& c) const { return held_.empty() || !is_held(c.who->id()); }
 
+bool simulator::kill(const victim& whom) {
+  const auto found = whom.find(core_);
+  if (!found) return false;
+  ++kills_;
+  observe({.who = *found, .what = step::kind::fault_kill});
+  core_.send_signal(*found, signal::op::exit, pid{}, exit_reason::kill);
+  return true;
+}
+
 /// Kills whom the plan or the seed wants dead at this boundary; tells whether it did.
 bool simulator::strike() {
-  const auto kill = [&](const std::string& name) {
-    const auto victim = core_.holder_of(name);
-    if (!victim) return false;
-    observe({.who = *victim, .what = step::kind::fault_kill});
-    core_.send_signal(*victim, signal::op::exit, pid{}, exit_reason::kill);
-    return true;
-  };
   bool struck = false;
   for (const auto& planned : options_.kills) {
-    if (planned.boundary == boundary_) struck = kill(planned.name) || struck;
+    if (planned.boundary == boundary_) struck = kill(planned.whom) || struck;
   }
   const auto& victims = options_.faults.victims;
-  if (kills_ < options_.faults.max_kills && !victims.empty() && fate_.strikes(fate::kind::kill, boundary_)) {
-    ++kills_;
+  if (chance_kills_ < options_.faults.max_kills && !victims.empty() && fate_.strikes(fate::kind::kill, boundary_)) {
+    ++chance_kills_;
     struck = kill(victims[fate_.draw(fate::kind::kill, boundary_, victims.size())]) || struck;
   }
   return struck;

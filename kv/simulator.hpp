@@ -79,6 +79,7 @@ class simulator final : public executor {
   void let_go(pid who) { std::erase(held_, who); }
 
   std::uint64_t boundaries() const noexcept { return boundary_; }
+  unsigned kills() const noexcept { return kills_; }
   const fate& chances() const noexcept { return fate_; }
   const trace& history() const noexcept { return trace_; }
   std::string list() const;
@@ -97,6 +98,7 @@ class simulator final : public executor {
   bool may_run(const candidate& c) const;
   bool is_held(pid who) const;
   bool strike();
+  bool kill(const victim& whom);
   void drive(const sim_wait& until);
   bool is_endless() const noexcept { return steps_ > options_.max_steps; }
   [[noreturn]] void give_up(simulation_error::code why) const;
@@ -135,7 +137,8 @@ class simulator final : public executor {
   std::uint64_t steps_ = 0;     // turns and interruptions
   std::uint64_t boundary_ = 0;  // points at which somebody else could go next
   std::uint64_t waits_ = 0;
-  unsigned kills_ = 0;
+  unsigned kills_ = 0;       // that met somebody
+  unsigned chance_kills_ = 0;  // that the seed wanted
   bool is_closing_ = false;
 };
 

@@ -126,6 +126,7 @@ void registry_server::handle(const down& news) {
 
 void registry_server::bury(const std::string& name, pid who, const exit_reason& reason) {
   announce(exited{name, who, reason});
+  if (options_.mistake == detail::registry_mistake::announces_before_removal) publish();
   options_.names.erase_if_equal(name, who);
 }
 

@@ -37,16 +37,38 @@ class simulation_error : public std::runtime_error {
 /// A place in a run where it left the plain order: its number, counted from the start, and what was done.
 using deviation = std::uint64_t;
 
-/// Kill this process at that turn boundary.
+/// Somebody to kill: whoever it is at the moment of the kill.
+class victim {
+ public:
+  /// The process of that registered name.
+  victim(std::string registered_name);
+  victim(const char* registered_name) : victim(std::string(registered_name)) {}
+  /// Any process whose state is a `T`: the one in the lowest slot.
+  template <class T>
+  static victim any(std::string label) {
+    return victim(std::move(label), typeid(T));
+  }
+
+  const std::string& name() const noexcept { return name_; }
+  std::optional<pid> find(const detail::core& home) const;
+
+ private:
+  victim(std::string label, const std::type_info& type) : name_(std::move(label)), type_(&type) {}
+
+  std::string name_;
+  const std::type_info* type_ = nullptr;
+};
+
+/// Kill it at that turn boundary; nothing happens when there is nobody.
 struct planned_kill {
   std::uint64_t boundary = 0;
-  std::string name;  ///< registered name; nothing happens when nobody has it
+  victim whom;
 };
 
 /// What a seed may do to a run besides choosing who goes next.
 struct fault_options {
-  std::vector<std::string> victims;  ///< registered names of processes that may be killed at any turn boundary
-  unsigned max_kills = 0;            ///< how many of them at most
+  std::vector<victim> victims = {};  ///< may be killed at any turn boundary
+  unsigned max_kills = 0;            ///< how many kills at most
   unsigned max_refusals = 0;         ///< how many allocations at most fail inside callbacks
 };
 
@@ -127,6 +149,8 @@ class simulation : public runtime {
   std::uint64_t seed() const noexcept;
   /// Returns how many turn boundaries there were so far: points at which somebody else could go next.
   std::uint64_t boundaries() const noexcept;
+  /// Returns how many kills, of those planned and of the seed's, have met somebody alive so far.
+  unsigned kills() const noexcept;
   /// Returns where the run has left the plain order so far.
   const std::vector<deviation>& deviations() const noexcept;
   /// Returns what happened, a line for each step; of a long run the last 10,000.

@@ -41,12 +41,18 @@ using names_table = table<std::string, pid>;
 /// Events that are not known to have been delivered, by their number. The same.
 using outbox_table = table<std::uint64_t, std::variant<created, exited>>;
 
+namespace detail {
+/// A mistake that the guide makes on its way to a correct registry. Only tests bring it back, to show that they find it.
+enum class registry_mistake : std::uint8_t { none, announces_before_removal };
+}  // namespace detail
+
 /// What a registry works with.
 struct registry_options {
   names_table names;
   outbox_table outbox;
   registry_events events;
   std::string buckets;  ///< registered name of the bucket_supervisor
+  detail::registry_mistake mistake = {};
 };
 
 /// The one writer of the names table: it creates, watches and announces buckets. Everything it knows it can read from

@@ -91,6 +91,8 @@ class core {
     p->has_tables.store(true);
     return p->generation.load() == owner.generation;
   }
+  /// Returns the living process of that class in the lowest slot, if there is one. O(slots).
+  std::optional<pid> first_of(const std::type_info& type) const;
   /// Returns a name of that process, or an empty one. O(names).
   std::string name_of(pid id) const;
   std::size_t live_count() const noexcept { return live_.load(std::memory_order_relaxed); }
