@@ -87,6 +87,10 @@ void simulation::suspend(pid who) { inside_.hold(who); }
 
 void simulation::resume(pid who) { inside_.let_go(who); }
 
+simulation::calm::calm(detail::simulator& world) : world_(world), before_(world.set_calm(true)) {}
+
+simulation::calm::~calm() { world_.set_calm(before_); }
+
 // Look -----------------------------------------------------------------------------------------------------------
 
 std::uint64_t simulation::seed() const noexcept { return inside_.chances().seed(); }

@@ -103,6 +103,8 @@ bool simulator::is_held(pid who) const { return std::ranges::find(held_, who) !=
 
 bool simulator::may_run(const candidate& c) const { return held_.empty() || !is_held(c.who->id()); }
 
+bool simulator::deviates(fate::kind how) { return !is_calm_ && fate_.strikes(how, boundary_); }
+
 bool simulator::kill(const victim& whom) {
   const auto found = whom.find(core_);
   if (!found) return false;
@@ -112,14 +114,16 @@ bool simulator::kill(const victim& whom) {
   return true;
 }
 
-/// Kills whom the plan or the seed wants dead at this boundary; tells whether it did.
+/// A turn boundary. Kills whom the plan or the seed wants dead here; tells whether it did.
 bool simulator::strike() {
+  if (is_calm_) return false;
+  ++boundary_;
   bool struck = false;
   for (const auto& planned : options_.kills) {
     if (planned.boundary == boundary_) struck = kill(planned.whom) || struck;
   }
   const auto& victims = options_.faults.victims;
-  if (chance_kills_ < options_.faults.max_kills && !victims.empty() && fate_.strikes(fate::kind::kill, boundary_)) {
+  if (chance_kills_ < options_.faults.max_kills && !victims.empty() && deviates(fate::kind::kill)) {
     ++chance_kills_;
     struck = kill(victims[fate_.draw(fate::kind::kill, boundary_, victims.size())]) || struck;
   }
@@ -130,7 +134,7 @@ std::deque<simulator::candidate>::iterator simulator::choose() {
   const auto able = [this](const candidate& c) { return may_run(c); };
   const auto first = std::ranges::find_if(runnable_, able);
   const auto others = runnable_.end() - first <= 1 ? 0 : std::count_if(first + 1, runnable_.end(), able);
-  if (others == 0 || !fate_.strikes(fate::kind::order, boundary_)) return first;
+  if (others == 0 || !deviates(fate::kind::order)) return first;
   auto chosen = first;
   for (auto skip = 1 + fate_.draw(fate::kind::order, boundary_, static_cast<std::uint64_t>(others)); skip > 0; --skip) {
     chosen = std::find_if(chosen + 1, runnable_.end(), able);
@@ -145,7 +149,6 @@ bool simulator::turn() {
 }
 
 bool simulator::try_turn() {
-  ++boundary_;
   strike();
   const auto chosen = choose();
   if (chosen == runnable_.end()) return false;
@@ -166,11 +169,10 @@ void simulator::run(std::deque<candidate>::iterator chosen) {
 }
 
 void simulator::interleave(bool may_throw) {
-  ++boundary_;
   if (is_endless() && may_throw) stop_running_away();
   const bool struck = strike();
   if (std::ranges::none_of(runnable_, [this](const candidate& c) { return may_run(c); })) return;
-  if (!struck && !fate_.strikes(fate::kind::preemption, boundary_)) return;
+  if (!struck && !deviates(fate::kind::preemption)) return;
   ++steps_;
   observe({.who = running_ != nullptr ? running_->job->id() : pid{}, .what = step::kind::preempted});
   if (running_ != nullptr && !idle_.empty()) {
@@ -198,7 +200,6 @@ void simulator::stop_running_away() {
 bool simulator::turn_of(pid who) {
   const auto found = std::ranges::find(runnable_, who, [](const candidate& c) { return c.who->id(); });
   if (found == runnable_.end()) return false;
-  ++boundary_;
   run(found);
   return true;
 }

@@ -9,6 +9,7 @@
 #include <optional>
 #include <set>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include <boost/context/fiber.hpp>
@@ -78,6 +79,9 @@ class simulator final : public executor {
   void hold(pid who) { held_.push_back(who); }
   void let_go(pid who) { std::erase(held_, who); }
 
+  /// While calm, nothing deviates from the plain order. Returns what was set before.
+  bool set_calm(bool on) noexcept { return std::exchange(is_calm_, on); }
+
   std::uint64_t boundaries() const noexcept { return boundary_; }
   unsigned kills() const noexcept { return kills_; }
   const fate& chances() const noexcept { return fate_; }
@@ -97,6 +101,7 @@ class simulator final : public executor {
   std::deque<candidate>::iterator choose();
   bool may_run(const candidate& c) const;
   bool is_held(pid who) const;
+  bool deviates(fate::kind how);
   bool strike();
   bool kill(const victim& whom);
   void drive(const sim_wait& until);
@@ -139,6 +144,7 @@ class simulator final : public executor {
   std::uint64_t waits_ = 0;
   unsigned kills_ = 0;       // that met somebody
   unsigned chance_kills_ = 0;  // that the seed wanted
+  bool is_calm_ = false;
   bool is_closing_ = false;
 };
 

@@ -144,6 +144,14 @@ class simulation : public runtime {
   /// where the program has no operator new of its own.
   void refuse_allocation(pid who, unsigned nth = 1);
 
+  /// Runs a function while nothing deviates from the plain order: nobody is killed or interrupted, and turn boundaries do
+  /// not count. For the checks of a scenario that is explored or swept.
+  template <class F>
+  void calmly(F function) {
+    const calm undisturbed(inside_);
+    function();
+  }
+
   // Look -------------------------------------------------------------------------------------------------------------
 
   std::uint64_t seed() const noexcept;
@@ -159,6 +167,18 @@ class simulation : public runtime {
   std::string processes_and_waits() const;
 
  private:
+  class calm {
+   public:
+    explicit calm(detail::simulator& world);
+    calm(const calm&) = delete;
+    calm& operator=(const calm&) = delete;
+    ~calm();
+
+   private:
+    detail::simulator& world_;
+    bool before_;
+  };
+
   void expect_type(pid who, const std::type_info& message, std::source_location where);
 
   detail::simulator& inside_;
