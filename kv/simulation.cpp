@@ -1,5 +1,6 @@
 #include <kv/simulation.hpp>
 
+#include <limits>
 #include <stdexcept>
 #include <utility>
 
@@ -109,9 +110,17 @@ std::string simulation::processes_and_waits() const { return inside_.list(); }
 
 namespace testing {
 
+namespace {
+
+simulation_options unlimited(std::uint64_t seed, const runtime_options& options) {
+  return {.seed = seed, .max_steps = std::numeric_limits<std::uint64_t>::max(), .runtime = options};
+}
+
+}  // namespace
+
 simulate_runtimes::simulate_runtimes(std::uint64_t seed)
     : make_([seed](detail::core& c, const runtime_options& options) {
-        return std::make_unique<detail::simulator>(c, simulation_options{.seed = seed, .runtime = options});
+        return std::make_unique<detail::simulator>(c, unlimited(seed, options));
       }),
       outer_(std::exchange(detail::substitute, &make_)) {}
 

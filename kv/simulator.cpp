@@ -17,13 +17,13 @@ sim_wait* wait_of(const process& p) noexcept {
 
 }  // namespace
 
-// A process that blocks wants a successor for its fiber; the first one is nobody's successor, hence one more.
 simulator::simulator(core& c, const simulation_options& options)
     : core_(c),
       options_(options),
       fate_(options.seed, options.only),
-      stacks_(options.runtime.stack_size, options.runtime.max_stacks + 1) {
-  ensure_idle_worker();
+      first_stack_(options.runtime.stack_size, 1),
+      stacks_(options.runtime.stack_size, options.runtime.max_stacks) {
+  add_worker(first_stack_);
 }
 
 simulator::~simulator() = default;
@@ -160,6 +160,7 @@ void simulator::run(std::deque<candidate>::iterator chosen) {
   const auto next = *chosen;
   runnable_.erase(chosen);
   ++steps_;
+  ++moments_;
   if (next.at != nullptr) return resume(*next.at);
   ensure_idle_worker();
   auto& worker = *idle_.back();
@@ -169,30 +170,45 @@ void simulator::run(std::deque<candidate>::iterator chosen) {
 }
 
 void simulator::interleave(bool may_throw) {
-  if (is_endless() && may_throw) stop_running_away();
+  ++moments_;
+  if (is_endless()) return leave(may_throw);
   const bool struck = strike();
   if (std::ranges::none_of(runnable_, [this](const candidate& c) { return may_run(c); })) return;
   if (!struck && !deviates(fate::kind::preemption)) return;
+  if (running_ != nullptr && !has_successor()) return;
   ++steps_;
   observe({.who = running_ != nullptr ? running_->job->id() : pid{}, .what = step::kind::preempted});
-  if (running_ != nullptr && !idle_.empty()) {
-    runnable_.push_back({running_->job, running_});
-    return switch_to_driver();
-  }
+  if (running_ != nullptr) return let_others_run();
   const auto here = boundary_;
   for (auto turns = 1 + fate_.draw(fate::kind::preemption, here, 2 * runnable_.size()); turns > 0; --turns) {
     if (!try_turn()) return;
   }
 }
 
-/// A run that has failed has to end, also where nobody ever waits.
-void simulator::stop_running_away() {
+bool simulator::has_successor() {
+  try {
+    ensure_idle_worker();
+    return true;
+  } catch (const out_of_stacks&) {
+    return false;  // whoever blocks next is told
+  }
+}
+
+void simulator::let_others_run() {
+  runnable_.push_back({running_->job, running_});
+  switch_to_driver();
+}
+
+/// The run has failed. It has to end, also where nobody ever waits: the driver hears of it, and when it has, whoever
+/// still runs is unwound.
+void simulator::leave(bool may_throw) {
   if (running_ == nullptr) {
-    if (!is_closing_) give_up(simulation_error::code::step_limit);
+    if (may_throw && !is_closing_) give_up(simulation_error::code::step_limit);
     return;
   }
+  if (!is_closing_) return let_others_run();
   auto& p = *running_->job;
-  if (current_process != &p || p.is_ending || std::uncaught_exceptions() > 0) return;
+  if (!may_throw || current_process != &p || p.is_ending || std::uncaught_exceptions() > 0) return;
   p.end_with(exit_reason::killed);
   throw unwind{};
 }
@@ -214,9 +230,12 @@ const std::type_info* simulator::next_message(pid who) const {
 // Fibers ---------------------------------------------------------------------------------------------------------
 
 void simulator::ensure_idle_worker() {
-  if (!idle_.empty()) return;
+  if (idle_.empty()) add_worker(stacks_);
+}
+
+void simulator::add_worker(stack_pool& stacks) {
   auto worker = std::make_unique<sim_worker>();
-  worker->other_side = boost::context::fiber(std::allocator_arg, stack_source{&stacks_},
+  worker->other_side = boost::context::fiber(std::allocator_arg, stack_source{&stacks},
                                              [this, me = worker.get()](boost::context::fiber&& driver) {
                                                me->other_side = std::move(driver);
                                                work(*me);

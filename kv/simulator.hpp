@@ -105,13 +105,16 @@ class simulator final : public executor {
   bool strike();
   bool kill(const victim& whom);
   void drive(const sim_wait& until);
-  bool is_endless() const noexcept { return steps_ > options_.max_steps; }
+  bool is_endless() const noexcept { return moments_ > options_.max_steps; }
   [[noreturn]] void give_up(simulation_error::code why) const;
-  void stop_running_away();
+  bool has_successor();
+  void let_others_run();
+  void leave(bool may_throw);
   [[noreturn]] void abandon_run() const;
 
   // Fibers.
   void ensure_idle_worker();
+  void add_worker(stack_pool& stacks);
   void work(sim_worker& me);
   void resume(sim_worker& w);
   void switch_to_driver();
@@ -124,6 +127,7 @@ class simulator final : public executor {
   const simulation_options options_;
   fate fate_;
   trace trace_;
+  stack_pool first_stack_;  // of the worker that is nobody's successor
   stack_pool stacks_;
   std::vector<std::unique_ptr<sim_worker>> workers_;
   std::vector<sim_worker*> idle_;
@@ -140,6 +144,7 @@ class simulator final : public executor {
 
   time_point now_{};
   std::uint64_t steps_ = 0;     // turns and interruptions
+  std::uint64_t moments_ = 0;   // turns, and points where others might have had one
   std::uint64_t boundary_ = 0;  // points at which somebody else could go next
   std::uint64_t waits_ = 0;
   unsigned kills_ = 0;       // that met somebody

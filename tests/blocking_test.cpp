@@ -9,6 +9,7 @@
 #include <kv/testing.hpp>
 
 #include "reports.hpp"
+#include "threads.hpp"
 
 using kv::testing::kill_and_await;
 using kv::testing::probe;
@@ -121,7 +122,7 @@ TEST_CASE("stacks serve again and again") {
   }
 }
 
-TEST_CASE("a process that always has messages does not starve another on its thread") {
+TEST_CASE("a process that always has messages does not starve another on its thread" * on_threads) {
   struct busy {
     bool stop = false;
     void again(kv::ref<busy> me) {

@@ -7,6 +7,7 @@
 #include <thread>
 
 #include "weather.hpp"
+#include "threads.hpp"
 
 using namespace std::chrono_literals;
 using kv::testing::kill_and_await;
@@ -66,7 +67,7 @@ TEST_CASE("sync_notify also waits for what notify has published before") {
   CHECK(done == 11);
 }
 
-TEST_CASE("many can publish at the same time, from processes and threads") {
+TEST_CASE("many can publish at the same time, from processes and threads" * on_threads) {
   weather_station w;
   std::atomic<int> heard{0};
   w.events.add_handler([&heard](const rain&) { ++heard; });
@@ -162,7 +163,7 @@ TEST_CASE("a handler that waits for ever is detached at the deadline and unwound
   for (int i = 0; i < 3; ++i) CHECK(w.p.expect<rain>().number == i);
 }
 
-TEST_CASE("a handler that blocks its thread is detached at the deadline and holds up nobody") {
+TEST_CASE("a handler that blocks its thread is detached at the deadline and holds up nobody" * on_threads) {
   std::latch release{1};
   weather_station w(1ms, 4);
   w.events.add_handler([&release, to = w.p.id()](const rain&) {

@@ -105,6 +105,8 @@ void race_for_names(kv::simulation& world, creation how, registry_mistake mistak
 
 }  // namespace
 
+TEST_SUITE_BEGIN("in simulation");
+
 TEST_CASE("the registry is free of the guide's races, under any seed") {
   CHECK(kv::explore(2000, [](kv::simulation& world) { race_for_names(world, creation::waits); }, replayable()) > 0);
 }
@@ -122,3 +124,5 @@ TEST_CASE("an exploration finds an event that is published before the row is rem
   CHECK_THROWS_WITH_AS(kv::explore(1000, scenario, replayable()), doctest::Contains("its row is there"),
                        kv::exploration_failed);
 }
+
+TEST_SUITE_END();

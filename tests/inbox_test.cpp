@@ -10,6 +10,8 @@
 
 #include <kv/detail/inbox.hpp>
 
+#include "threads.hpp"
+
 namespace {
 
 using kv::detail::inbox;
@@ -117,7 +119,7 @@ TEST_CASE("closing returns what was still there, oldest first, and leaves the in
   CHECK(box.take_all() == nullptr);
 }
 
-TEST_CASE("messages of concurrent senders keep each sender's order, and exactly one push wakes") {
+TEST_CASE("messages of concurrent senders keep each sender's order, and exactly one push wakes" * on_threads) {
   constexpr int senders = 3;
   constexpr int each = 20'000;
   inbox box;

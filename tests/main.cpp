@@ -1,9 +1,13 @@
-// The test program. Each test has a watchdog that names it when it hangs.
+// The test program. Each test has a watchdog that names it when it hangs. With KV_SIMULATE=seed in the environment each
+// kv::runtime that a test makes is a simulation of that seed.
 #define DOCTEST_CONFIG_IMPLEMENT_WITH_MAIN
 #include <doctest/doctest.h>
 
+#include <cstdlib>
 #include <optional>
+#include <string>
 
+#include <kv/simulation.hpp>
 #include <kv/testing.hpp>
 
 namespace {
@@ -12,8 +16,14 @@ class watched final : public doctest::IReporter {
  public:
   explicit watched(const doctest::ContextOptions&) {}
 
-  void test_case_start(const doctest::TestCaseData& test) override { watchdog_.emplace(test.m_name); }
-  void test_case_end(const doctest::CurrentTestCaseStats&) override { watchdog_.reset(); }
+  void test_case_start(const doctest::TestCaseData& test) override {
+    watchdog_.emplace(test.m_name);
+    if (const char* const seed = std::getenv("KV_SIMULATE")) simulated_.emplace(std::stoull(seed));
+  }
+  void test_case_end(const doctest::CurrentTestCaseStats&) override {
+    simulated_.reset();
+    watchdog_.reset();
+  }
 
   void test_case_reenter(const doctest::TestCaseData&) override {}
   void report_query(const doctest::QueryData&) override {}
@@ -28,6 +38,7 @@ class watched final : public doctest::IReporter {
 
  private:
   std::optional<kv::testing::watchdog> watchdog_;
+  std::optional<kv::testing::simulate_runtimes> simulated_;
 };
 
 REGISTER_LISTENER("watchdog", 1, watched);

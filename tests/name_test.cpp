@@ -12,6 +12,7 @@
 
 #include "reports.hpp"
 #include "servers.hpp"
+#include "threads.hpp"
 
 using kv::testing::kill_and_await;
 using kv::testing::probe;
@@ -140,7 +141,7 @@ TEST_CASE("a name is free when its holder's end is seen, by a down, an exit sign
   CHECK_FALSE(runtime.whereis("milk"));
 }
 
-TEST_CASE("of many who want one name at once, one gets it") {
+TEST_CASE("of many who want one name at once, one gets it" * on_threads) {
   kv::runtime runtime({.threads = 2});
   for (int round = 0; round < 100; ++round) {
     std::atomic<int> winners{0};

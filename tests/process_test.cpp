@@ -14,6 +14,7 @@
 #include <kv/testing.hpp>
 
 #include "reports.hpp"
+#include "threads.hpp"
 
 using namespace std::chrono_literals;
 using kv::testing::probe;
@@ -257,7 +258,7 @@ TEST_CASE("a leaf is the current process while it runs on its caller's stack") {
   });
 }
 
-TEST_CASE("two threads that call one leaf exclude each other") {
+TEST_CASE("two threads that call one leaf exclude each other" * on_threads) {
   kv::runtime runtime({.threads = 2});
   const auto c = runtime.spawn<counter>();
   const auto work = [&] {

@@ -59,14 +59,14 @@ class user {
   explicit user(kv::simulation& world) : world_(world) {}
 
   /// Starts a tree, does something with it, looks what became of everything, and shuts it down.
-  void run(void (user::*life)()) {
+  void run() {
     try {
       tree_ = kv::start_tree(world_);
     } catch (const kv::start_error&) {
       return;  // killed before it was there
     }
     attempt([&] { tree_->events.forward_to(listener_); });
-    (this->*life)();
+    live();
     world_.calmly([&] {
       world_.advance(std::chrono::seconds(10));  // whatever still has to be put right is
       check();
@@ -74,7 +74,7 @@ class user {
     attempt([&] { tree_->stop(); });
   }
 
-  void long_life() {
+  void live() {
     for (const auto* name : {"a", "b", "c"}) create(name);
     put("a", "1");
     put("b", "2");
@@ -83,13 +83,6 @@ class user {
     kill("c");
     for (const auto* name : {"b", "c"}) create(name);
     put("c", "3");
-  }
-
-  void short_life() {
-    create("a");
-    put("a", "1");
-    kill("a");
-    create("a");
   }
 
   void check_nothing_left() {
@@ -184,14 +177,12 @@ class user {
   std::map<std::string, content> contents_;
 };
 
-kv::scenario scenario(void (user::*life)()) {
-  return [life](kv::simulation& world) {
-    {
-      user u(world);
-      u.run(life);
-    }
-    world.calmly([&] { user(world).check_nothing_left(); });
-  };
+void use_tree(kv::simulation& world) {
+  {
+    user u(world);
+    u.run();
+  }
+  world.calmly([&] { user(world).check_nothing_left(); });
 }
 
 const kv::simulation_options quiet{.runtime = {.on_report = [](const kv::report&) {}}};
@@ -206,14 +197,16 @@ void check(const kv::sweep_row& row) {
   CHECK_MESSAGE(row.held == row.points, row);
 }
 
-void kill_twice(const kv::victim& first, void (user::*life)() = &user::short_life) {
-  for (const auto& second : victims()) check(kv::sweep_pairs(scenario(life), first, second, quiet));
+void kill_twice(const kv::victim& first) {
+  for (const auto& second : victims()) check(kv::sweep_pairs(use_tree, first, second, quiet));
 }
 
 }  // namespace
 
+TEST_SUITE_BEGIN("in simulation");
+
 TEST_CASE("a tree survives the kill of any of its parts at any point") {
-  for (const auto& whom : victims()) check(kv::sweep(scenario(&user::long_life), whom, quiet));
+  for (const auto& whom : victims()) check(kv::sweep(use_tree, whom, quiet));
 }
 
 TEST_CASE("a tree survives a kill of the registry and another at any later point") { kill_twice("kv.registry"); }
@@ -226,7 +219,4 @@ TEST_CASE("a tree survives a kill of a bucket and another at any later point") {
   kill_twice(kv::victim::any<bucket>("bucket"));
 }
 
-// A million runs: minutes. Run it with `--no-skip`.
-TEST_CASE("a tree survives two kills at any two points of a longer life" * doctest::skip()) {
-  for (const auto& first : victims()) kill_twice(first, &user::long_life);
-}
+TEST_SUITE_END();

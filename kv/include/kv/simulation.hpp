@@ -81,8 +81,8 @@ struct simulation_options {
   std::optional<std::vector<deviation>> only = {};
   fault_options faults = {};
   std::vector<planned_kill> kills = {};
-  /// Turns and interruptions until the run counts as endless.
-  std::uint64_t max_steps = 1'000'000;
+  /// Turns, and points where others might have had one, until the run counts as endless.
+  std::uint64_t max_steps = 10'000'000;
   /// Of these, the number of threads means nothing here.
   runtime_options runtime = {};
 };

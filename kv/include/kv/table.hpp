@@ -73,9 +73,12 @@ class table {
   /// moment. `next` sees copies and may do what it likes, also write to the table or block. Mirrors `ets:foldl/3`.
   template <class Accumulator, class F>
   Accumulator fold(Accumulator start, F next) const {
+    rows_->check_read();
     for (std::size_t i = 0; i < storage::shard_count; ++i) {
-      rows_->check_read();
-      for (const auto& [key, value] : rows_->copy_shard(i)) start = next(std::move(start), key, value);
+      rows_->check_read_undivided();
+      const auto rows = rows_->copy_shard(i);
+      if (!rows.empty()) rows_->home().interleave();
+      for (const auto& [key, value] : rows) start = next(std::move(start), key, value);
     }
     return start;
   }
