@@ -51,6 +51,13 @@ process& core::create(birth what) {
   interleave();
   auto* const parent = current_process != nullptr && current_process->home == this ? current_process : nullptr;
   if (what.link && parent == nullptr) throw std::logic_error("spawn_link: only a process can be linked to its child");
+  // What may fail for want of memory comes first.
+  std::unique_ptr<relations> bonds;
+  if (what.link) {
+    bonds = std::make_unique<relations>();
+    bonds->links.insert(parent->id());
+    parent->ties().links.reserve_one();
+  }
   auto* const p = slots_.take();
   if (p == nullptr) throw std::runtime_error("the runtime is shutting down: nothing can be started");
   live_.fetch_add(1, std::memory_order_relaxed);
@@ -64,10 +71,8 @@ process& core::create(birth what) {
   } else if (!what.leaf) {
     p->root_serial.store(root_serials_.fetch_add(1, std::memory_order_relaxed) + 1, std::memory_order_relaxed);
   }
-  if (what.link) {
-    p->ties().links.insert(parent->id());
-    parent->ties().links.insert(p->id());
-  }
+  p->bonds = std::move(bonds);
+  if (what.link) parent->ties().links.insert(p->id());
   observe(*p, step::kind::starts, &p->body->type(), p->parent);
   if (what.name.empty()) return *p;
   try {
@@ -91,6 +96,7 @@ void core::start_inline(process& p, action& start) {
   {
     const run_as as(p);
     try {
+      const callback here(*this, p);
       start.run(p.body.get());
     } catch (const unwind&) {
     } catch (...) {
@@ -105,23 +111,23 @@ void core::start_inline(process& p, action& start) {
     return;
   }
   const auto reason = p.reason;
-  const auto what = "start of " + type_name(p.body->type()) + ": " + to_string(reason);
+  const auto& type = p.body->type();
   abandon(p);
-  throw start_error(what, reason);
+  throw start_error("start of " + type_name(type) + ": " + to_string(reason), reason);
 }
 
 void core::start_elsewhere(process& p, std::unique_ptr<request> start) {
   const auto id = p.id();
-  const auto what = "start of " + type_name(p.body->type()) + ": ";
-  const caller who(*this);
-  auto& self = who.self();
+  const auto* const type = &p.body->type();
+  std::optional<caller> who;
   try {
-    refuse_to_block(self, "start a process that may block");
+    who.emplace(*this);
+    refuse_to_block(who->self(), "start a process that may block");
   } catch (...) {
     abandon(p);
     throw;
   }
-  const auto* const type = &p.body->type();
+  auto& self = who->self();
   suspension waiting{.awaited = ++self.refs_given, .callee = id, .wanted = {&type, 1}};
   start->caller = self.id();
   start->caller_core = this;
@@ -136,7 +142,7 @@ void core::start_elsewhere(process& p, std::unique_ptr<request> start) {
   const auto& reply = static_cast<request&>(*waiting.reply);
   if (!reply.failed) return;
   if (self.bonds) self.bonds->links.erase(id);
-  throw start_error(what + to_string(reply.failure), reply.failure);
+  throw start_error("start of " + type_name(*type) + ": " + to_string(reply.failure), reply.failure);
 }
 
 void core::start_detached(process& p, message_ptr start, executor::urgency how) noexcept {

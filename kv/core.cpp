@@ -7,6 +7,7 @@
 #include <kv/detail/table_directory.hpp>
 #include <kv/detail/table_guard.hpp>
 
+#include "allocation.hpp"
 #include "names.hpp"
 
 namespace kv::detail {
@@ -68,16 +69,24 @@ bool core::deliver(pid to, message_ptr what, executor::urgency how) noexcept {
   return try_deliver(to, std::move(what), how) == nullptr;
 }
 
-void core::send_signal(pid to, signal::op what, pid from, const exit_reason& why, monitor_ref ref) noexcept {
-  auto rest = try_deliver(to, std::make_unique<signal>(what, from, why, ref), executor::urgency::soon);
+void core::send(pid to, std::unique_ptr<signal> what) noexcept {
+  auto rest = try_deliver(to, std::move(what), executor::urgency::soon);
   if (rest) bounce(to, std::move(rest), exit_reason::noproc);
 }
 
-void core::tie(pid to, signal::op what, pid from, monitor_ref ref) noexcept {
+void core::send_signal(pid to, signal::op what, pid from, const exit_reason& why, monitor_ref ref) noexcept {
+  const reliable_memory here;
+  send(to, std::make_unique<signal>(what, from, why, ref));
+}
+
+void core::send_exit(pid to, pid from, const exit_reason& why) {
+  send(to, std::make_unique<signal>(signal::op::exit, from, why));
+}
+
+void core::tie(pid to, std::unique_ptr<signal> what) noexcept {
   auto* const p = claim_leaf(to);
-  if (p == nullptr) return send_signal(to, what, from, {}, ref);
-  signal now(what, from, {}, ref);
-  obey(*p, now);
+  if (p == nullptr) return send(to, std::move(what));
+  obey(*p, *what);
   release(*p);
 }
 
@@ -132,14 +141,15 @@ void core::throw_if_ending(const process& self) {
 
 monitor_ref core::monitor(process& self, pid target, std::string tag) {
   const monitor_ref ref{++self.refs_given};
+  auto news = std::make_unique<signal>(signal::op::monitor, self.id(), exit_reason{}, ref);
   self.ties().monitoring.emplace(ref.id, relations::watched{target, std::move(tag)});
-  tie(target, signal::op::monitor, self.id(), ref);
+  tie(target, std::move(news));
   return ref;
 }
 
 void core::demonitor(process& self, monitor_ref ref, bool flush) {
   if (const auto row = self.ties().monitoring.find(ref.id); row != self.bonds->monitoring.end()) {
-    tie(row->second.target, signal::op::demonitor, self.id(), ref);
+    tie(row->second.target, std::make_unique<signal>(signal::op::demonitor, self.id(), exit_reason{}, ref));
     self.bonds->monitoring.erase(row);  // a `down` that is under way finds nothing and is dropped
   }
   if (!flush) return;
@@ -151,12 +161,14 @@ void core::demonitor(process& self, monitor_ref ref, bool flush) {
 }
 
 void core::link(process& self, pid peer) {
-  if (peer == self.id() || !self.ties().links.insert(peer)) return;
-  tie(peer, signal::op::link, self.id());
+  if (peer == self.id()) return;
+  auto news = std::make_unique<signal>(signal::op::link, self.id());
+  if (self.ties().links.insert(peer)) tie(peer, std::move(news));
 }
 
 void core::unlink(process& self, pid peer) {
-  if (self.bonds && self.bonds->links.erase(peer)) tie(peer, signal::op::unlink, self.id());
+  auto news = std::make_unique<signal>(signal::op::unlink, self.id());
+  if (self.bonds && self.bonds->links.erase(peer)) tie(peer, std::move(news));
 }
 
 // The end --------------------------------------------------------------------------------------------------------

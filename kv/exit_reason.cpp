@@ -1,5 +1,6 @@
 #include <kv/exit_reason.hpp>
 
+#include <new>
 #include <ostream>
 #include <utility>
 
@@ -29,9 +30,19 @@ exit_reason::exit_reason(kind what, std::string text, std::exception_ptr excepti
 
 exit_reason exit_reason::shutdown_because(std::string term) { return {kind::shutdown, std::move(term), nullptr}; }
 
-exit_reason exit_reason::error(std::exception_ptr exception) {
-  auto text = text_of(exception);
-  return {kind::error, std::move(text), std::move(exception)};
+// Made in time: where memory has run out, there is none to say so with.
+const std::shared_ptr<const exit_reason::detail> exit_reason::out_of_memory =
+    std::make_shared<const detail>(detail{"std::bad_alloc", std::make_exception_ptr(std::bad_alloc())});
+
+exit_reason exit_reason::error(std::exception_ptr exception) noexcept {
+  try {
+    auto text = text_of(exception);
+    return {kind::error, std::move(text), std::move(exception)};
+  } catch (...) {
+    exit_reason result(kind::error);
+    result.detail_ = out_of_memory;
+    return result;
+  }
 }
 
 exit_reason exit_reason::custom(std::string text) { return {kind::custom, std::move(text), nullptr}; }

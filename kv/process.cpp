@@ -53,7 +53,7 @@ void exit(const exit_reason& reason) {
 void exit(pid whom, const exit_reason& reason) {
   auto& p = this_process();
   p.home->interleave();
-  p.home->send_signal(whom, detail::signal::op::exit, p.id(), reason);
+  p.home->send_exit(whom, p.id(), reason);
 }
 
 bool trap_exit(bool on) { return std::exchange(this_process().traps_exits, on); }

@@ -48,7 +48,7 @@ runtime::~runtime() {
 
 void runtime::exit(pid whom, const exit_reason& reason) {
   core_->interleave();
-  core_->send_signal(whom, detail::signal::op::exit, self_if_any().value_or(pid{}), reason);
+  core_->send_exit(whom, self_if_any().value_or(pid{}), reason);
 }
 
 bool runtime::alive(pid id) const noexcept { return core_->alive(id); }

@@ -86,6 +86,11 @@ std::optional<std::chrono::nanoseconds> simulation::fire_next_timer() {
 
 void simulation::suspend(pid who) { inside_.hold(who); }
 
+void simulation::refuse_allocation(pid who, unsigned nth) {
+  if (nth == 0) throw std::invalid_argument("simulation::refuse_allocation: nth is 0; the next allocation is the first");
+  inside_.refuse_allocation(who, nth);
+}
+
 void simulation::resume(pid who) { inside_.let_go(who); }
 
 simulation::calm::calm(detail::simulator& world) : world_(world), before_(world.set_calm(true)) {}

@@ -23,6 +23,7 @@ simulator::simulator(core& c, const simulation_options& options)
       fate_(options.seed, options.only),
       first_stack_(options.runtime.stack_size, 1),
       stacks_(options.runtime.stack_size, options.runtime.max_stacks) {
+  count_allocations();
   add_worker(first_stack_);
 }
 
@@ -31,6 +32,7 @@ simulator::~simulator() = default;
 // Waiting --------------------------------------------------------------------------------------------------------
 
 void simulator::ready(process& p, urgency /*how*/) noexcept {
+  const reliable_memory here;
   auto* const waiting = wait_of(p);
   if (waiting != nullptr && waiting->at == nullptr) {
     waiting->is_over = true;
@@ -40,6 +42,7 @@ void simulator::ready(process& p, urgency /*how*/) noexcept {
 }
 
 bool simulator::suspend(process& p, time_point deadline) {
+  const reliable_memory mine;
   sim_wait here{&p, p.has_thread ? nullptr : running_, deadline, ++waits_, now_};
   if (here.at != nullptr) ensure_idle_worker();  // so that it is the one that blocks who gets out_of_stacks
   p.waiting->parked = &here;
@@ -131,16 +134,17 @@ bool simulator::strike() {
 }
 
 std::deque<simulator::candidate>::iterator simulator::choose() {
-  const auto able = [this](const candidate& c) { return may_run(c); };
-  const auto first = std::ranges::find_if(runnable_, able);
-  const auto others = runnable_.end() - first <= 1 ? 0 : std::count_if(first + 1, runnable_.end(), able);
-  if (others == 0 || !deviates(fate::kind::order)) return first;
-  auto chosen = first;
-  for (auto skip = 1 + fate_.draw(fate::kind::order, boundary_, static_cast<std::uint64_t>(others)); skip > 0; --skip) {
-    chosen = std::find_if(chosen + 1, runnable_.end(), able);
-  }
+  const auto first = next_able(runnable_.begin());
+  if (first == runnable_.end() || next_able(first + 1) == runnable_.end() || !deviates(fate::kind::order)) return first;
+  const auto others = static_cast<std::uint64_t>(runnable_.end() - first - 1);
+  auto chosen = next_able(first + 1 + static_cast<std::ptrdiff_t>(fate_.draw(fate::kind::order, boundary_, others)));
+  if (chosen == runnable_.end()) chosen = next_able(first + 1);
   note(*chosen->who, step::kind::jumps_queue);
   return chosen;
+}
+
+std::deque<simulator::candidate>::iterator simulator::next_able(std::deque<candidate>::iterator from) {
+  return std::find_if(from, runnable_.end(), [this](const candidate& c) { return may_run(c); });
 }
 
 bool simulator::turn() {
@@ -170,10 +174,11 @@ void simulator::run(std::deque<candidate>::iterator chosen) {
 }
 
 void simulator::interleave(bool may_throw) {
+  const reliable_memory mine;
   ++moments_;
   if (is_endless()) return leave(may_throw);
   const bool struck = strike();
-  if (std::ranges::none_of(runnable_, [this](const candidate& c) { return may_run(c); })) return;
+  if (next_able(runnable_.begin()) == runnable_.end()) return;
   if (!struck && !deviates(fate::kind::preemption)) return;
   if (running_ != nullptr && !has_successor()) return;
   ++steps_;
@@ -225,6 +230,23 @@ const std::type_info* simulator::next_message(pid who) const {
   if (found == runnable_.end() || found->at != nullptr) return nullptr;
   const auto* const next = core_.peek(*found->who);
   return next == nullptr ? nullptr : &next->type();
+}
+
+// Faults ---------------------------------------------------------------------------------------------------------
+
+unsigned* simulator::begin_callback(process& p) noexcept {
+  auto* const outer = std::exchange(allocations_left, nullptr);
+  const auto id = p.id();
+  if (chance_refusals_ < options_.faults.max_refusals && deviates(fate::kind::refusal)) {
+    ++chance_refusals_;
+    constexpr std::uint64_t furthest = 8;
+    refuse_allocation(id, 1 + static_cast<unsigned>(fate_.draw(fate::kind::refusal, boundary_, furthest)));
+  }
+  const auto mine = std::ranges::find_if(refusals_, [id](const refusal& r) { return r.who == id && r.left > 0; });
+  if (mine == refusals_.end()) return outer;
+  note(p, step::kind::fault_memory);
+  allocations_left = &mine->left;
+  return outer;
 }
 
 // Fibers ---------------------------------------------------------------------------------------------------------
@@ -297,7 +319,10 @@ bool simulator::fire_next_timer() {
 
 // What is told of it ---------------------------------------------------------------------------------------------
 
-void simulator::observe(step what) noexcept { trace_.add(steps_, now_.time_since_epoch(), std::move(what)); }
+void simulator::observe(step what) noexcept {
+  const reliable_memory here;
+  trace_.add(steps_, now_.time_since_epoch(), std::move(what));
+}
 
 void simulator::note(const process& p, step::kind what, pid other) noexcept {
   observe({.who = p.is_stand_in ? pid{} : p.id(), .what = what, .other = other});

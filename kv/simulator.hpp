@@ -17,6 +17,7 @@
 #include <kv/detail/core.hpp>
 #include <kv/simulation.hpp>
 
+#include "allocation.hpp"
 #include "fate.hpp"
 #include "stack_pool.hpp"
 #include "trace.hpp"
@@ -61,6 +62,8 @@ class simulator final : public executor {
   bool is_simulation() const noexcept override { return true; }
   void interleave(bool may_throw) override;
   void observe(step what) noexcept override;
+  unsigned* begin_callback(process& p) noexcept override;
+  void end_callback(unsigned* outer) noexcept override { allocations_left = outer; }
   void run_until(const std::function<bool()>& is_over) noexcept override;
   std::string circumstances() const override;
 
@@ -78,6 +81,7 @@ class simulator final : public executor {
   void set_clock(time_point to) noexcept { now_ = std::max(now_, to); }
   void hold(pid who) { held_.push_back(who); }
   void let_go(pid who) { std::erase(held_, who); }
+  void refuse_allocation(pid who, unsigned nth) { refusals_.push_back({who, nth}); }
 
   /// While calm, nothing deviates from the plain order. Returns what was set before.
   bool set_calm(bool on) noexcept { return std::exchange(is_calm_, on); }
@@ -99,6 +103,7 @@ class simulator final : public executor {
   bool try_turn();
   void run(std::deque<candidate>::iterator chosen);
   std::deque<candidate>::iterator choose();
+  std::deque<candidate>::iterator next_able(std::deque<candidate>::iterator from);
   bool may_run(const candidate& c) const;
   bool is_held(pid who) const;
   bool deviates(fate::kind how);
@@ -135,6 +140,11 @@ class simulator final : public executor {
 
   std::deque<candidate> runnable_;  // in the plain order; holds the claims
   std::vector<pid> held_;           // by the test
+  struct refusal {
+    pid who;
+    unsigned left;  // until it is refused
+  };
+  std::deque<refusal> refusals_;  // stay where they are: allocations_left points to one
   struct sooner {
     bool operator()(const sim_wait* a, const sim_wait* b) const noexcept {
       return a->deadline != b->deadline ? a->deadline < b->deadline : a->number < b->number;
@@ -149,6 +159,7 @@ class simulator final : public executor {
   std::uint64_t waits_ = 0;
   unsigned kills_ = 0;       // that met somebody
   unsigned chance_kills_ = 0;  // that the seed wanted
+  unsigned chance_refusals_ = 0;
   bool is_calm_ = false;
   bool is_closing_ = false;
 };

@@ -56,7 +56,7 @@ void describe(std::ostream& out, const step& s) {
     case step::kind::preempted: out << "! is interrupted"; return;
     case step::kind::jumps_queue: out << "! goes before its turn"; return;
     case step::kind::fault_kill: out << "! is killed"; return;
-    case step::kind::fault_memory: out << "! is refused an allocation"; return;
+    case step::kind::fault_memory: out << "! may be refused an allocation"; return;
   }
 }
 

@@ -36,6 +36,7 @@ void core::run_on_thread(process& p, action& start) noexcept {
   p.is_starting = false;
   std::exception_ptr failure;
   try {
+    const callback here(*this, p);
     start.run(nullptr);
   } catch (const unwind&) {
   } catch (...) {
@@ -110,6 +111,7 @@ void core::handle_message(process& p, message_ptr what) noexcept {
   observe(p, p.is_starting ? step::kind::constructs : step::kind::handles, &p.current->type());
   std::exception_ptr failure;
   try {
+    const callback here(*this, p);
     dispatch(p, *p.current);
   } catch (const unwind&) {
     assert(p.must_exit);
@@ -313,7 +315,7 @@ void core::tell_the_bereaved(pid who, const relations& bonds, const exit_reason&
   bonds.links.for_each([&](pid peer) { send_signal(peer, signal::op::link_exit, who, why); });
   bonds.watchers.for_each([&](const watcher& w) { send_signal(w.who, signal::op::down, who, why, w.ref); });
   for (const auto& [ref, watched] : bonds.monitoring) {
-    tie(watched.target, signal::op::demonitor, who, monitor_ref{ref});
+    tie(watched.target, std::make_unique<signal>(signal::op::demonitor, who, exit_reason{}, monitor_ref{ref}));
   }
 }
 

@@ -33,8 +33,8 @@ class exit_reason {
   /// Returns `shutdown` with a term that says more, as OTP's `{shutdown, Term}`.
   static exit_reason shutdown_because(std::string term);
   /// Returns the reason of a process that an exception ended. Its text is what the exception says of itself, or
-  /// "unknown exception" when it is not a std::exception.
-  static exit_reason error(std::exception_ptr exception);
+  /// "unknown exception" when it is not a std::exception. Without memory for that text it is a std::bad_alloc.
+  static exit_reason error(std::exception_ptr exception) noexcept;
   /// Returns a reason of the user's own.
   static exit_reason custom(std::string text);
 
@@ -56,6 +56,8 @@ class exit_reason {
  private:
   struct detail;
   exit_reason(kind what, std::string text, std::exception_ptr exception);
+
+  static const std::shared_ptr<const detail> out_of_memory;
 
   kind kind_ = kind::normal;
   std::shared_ptr<const detail> detail_;

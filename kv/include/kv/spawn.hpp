@@ -80,19 +80,25 @@ struct spawn_options {
 
 template <class T, class... Args>
 ref<T> spawn_server(core& home, spawn_options options, Args&&... args) {
-  auto& p = home.create({std::make_unique<server<T>>(), leaf_server<T>, options.link, std::move(options.name)});
-  const ref<T> result(home, p.id());
+  // Whatever may fail for want of memory comes before the process is there.
+  birth as{std::make_unique<server<T>>(), leaf_server<T>, options.link, std::move(options.name)};
   if constexpr (leaf_server<T>) {
+    auto& p = home.create(std::move(as));
+    const ref<T> result(home, p.id());
     auto construct = [&](void* body) { static_cast<server<T>*>(body)->construct(std::forward<Args>(args)...); };
     action_of<decltype(construct)> start(construct);
     home.start_inline(p, start);
+    return result;
   } else {
     // Copies, because a caller that is killed while it waits takes its arguments along.
     auto construct = keep<server<T>>([](server<T>& body, auto&&... each) { body.construct(std::move(each)...); },
                                      std::forward<Args>(args)...);
-    home.start_elsewhere(p, std::make_unique<request_of<server<T>, void, decltype(construct)>>(std::move(construct)));
+    auto start = std::make_unique<request_of<server<T>, void, decltype(construct)>>(std::move(construct));
+    auto& p = home.create(std::move(as));
+    const ref<T> result(home, p.id());
+    home.start_elsewhere(p, std::move(start));
+    return result;
   }
-  return result;
 }
 
 /// The one action of such a process: runs the function and ends the process.
@@ -112,17 +118,19 @@ class whole_life final : public action {
 
 template <class F>
 pid spawn_on_thread(core& home, F function) {
+  auto life = std::make_unique<whole_life<F>>(std::move(function));
   auto& p = home.create({std::make_unique<script<F>>(), false, false, {}});
   const auto result = p.id();
-  home.start_on_thread(p, std::make_unique<whole_life<F>>(std::move(function)));
+  home.start_on_thread(p, std::move(life));
   return result;
 }
 
 template <class F>
 pid spawn_function(core& home, const spawn_options& options, F function) {
+  auto life = std::make_unique<whole_life<F>>(std::move(function));
   auto& p = home.create({std::make_unique<script<F>>(), false, options.link, options.name});
   const auto result = p.id();
-  home.start_detached(p, std::make_unique<whole_life<F>>(std::move(function)), executor::urgency::soon);
+  home.start_detached(p, std::move(life), executor::urgency::soon);
   return result;
 }
 

@@ -130,6 +130,7 @@ R call_inline(core& home, process& p, F&& function, Args&&... args) {
   inline_turn turn(home, p);
   std::exception_ptr failure;
   try {
+    const core::callback here(home, p);
     auto& state = *static_cast<T*>(p.state);
     if constexpr (takes_as_given<T, F, Args...>) {
       return std::invoke(std::forward<F>(function), state, std::forward<Args>(args)...);

@@ -150,6 +150,8 @@ class core {
   time_point deadline_after(duration timeout) noexcept;
 
   void send_signal(pid to, signal::op what, pid from, const exit_reason& why = {}, monitor_ref ref = {}) noexcept;
+  /// The same for a process that asks for it: throws std::bad_alloc, and then nothing has been sent.
+  void send_exit(pid to, pid from, const exit_reason& why);
   monitor_ref monitor(process& self, pid target, std::string tag);
   void demonitor(process& self, monitor_ref ref, bool flush);
   void link(process& self, pid peer);
@@ -203,6 +205,22 @@ class core {
   void interleave_quietly() const noexcept {
     if (is_simulated_) [[unlikely]] executor_->interleave(false);
   }
+  /// Stands on the stack while a function of the user's runs inside a process.
+  class callback {
+   public:
+    callback(core& home, process& p) noexcept : home_(home) {
+      if (home_.is_simulated_) [[unlikely]] outer_ = home_.executor_->begin_callback(p);
+    }
+    callback(const callback&) = delete;
+    callback& operator=(const callback&) = delete;
+    ~callback() {
+      if (home_.is_simulated_) [[unlikely]] home_.executor_->end_callback(outer_);
+    }
+
+   private:
+    core& home_;
+    unsigned* outer_ = nullptr;  // the executor's
+  };
   void observe(const process& p, step::kind what, const std::type_info* type = nullptr, pid other = {}) const noexcept {
     if (is_simulated_) [[unlikely]] executor_->observe({.who = p.id(), .what = what, .type = type, .other = other});
   }
@@ -219,7 +237,8 @@ class core {
   void apply(process& p, signal& what);
   /// Sends a signal that ties or unties. An idle leaf obeys at once, on the sender's stack: nothing can follow from it
   /// that would need a turn.
-  void tie(pid to, signal::op what, pid from, monitor_ref ref = {}) noexcept;
+  void tie(pid to, std::unique_ptr<signal> what) noexcept;
+  void send(pid to, std::unique_ptr<signal> what) noexcept;
   void apply_kill(process& p, pid from);
   void apply_exit(process& p, pid from, const exit_reason& why);
   void handle_message(process& p, message_ptr what) noexcept;

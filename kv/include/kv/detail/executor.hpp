@@ -53,6 +53,9 @@ class executor {
   /// The caller holds no lock. May run others before it returns; throws, if it may, only to end a run that has failed.
   virtual void interleave(bool /*may_throw*/) {}
   virtual void observe(step /*what*/) noexcept {}
+  /// A function of the user's begins inside that process, and has ended: in between, allocations may be made to fail.
+  virtual unsigned* begin_callback(process& /*p*/) noexcept { return nullptr; }
+  virtual void end_callback(unsigned* /*what_begin_returned*/) noexcept {}
   /// The runtime begins to end.
   virtual void close() noexcept {}
   /// A plain thread that waits for the end of every process: lets those run that need its thread.

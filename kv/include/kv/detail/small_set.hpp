@@ -24,9 +24,19 @@ class small_set {
       few_.push_back(value);
       return true;
     }
-    many_ = std::make_unique<hash_set>(few_.begin(), few_.end());
-    few_ = {};
+    spill();
     return many_->insert(value).second;
+  }
+
+  /// After this, one more insert() does not fail.
+  void reserve_one() {
+    if (many_) {
+      if (many_->size() >= many_->max_load()) many_->reserve(2 * many_->size());
+    } else if (few_.size() < few) {
+      few_.reserve(few_.size() + 1);
+    } else {
+      spill();
+    }
   }
 
   bool erase(const T& value) {
@@ -47,6 +57,13 @@ class small_set {
 
  private:
   using hash_set = boost::unordered_flat_set<T, Hash>;
+
+  void spill() {
+    auto all = std::make_unique<hash_set>(2 * few);
+    all->insert(few_.begin(), few_.end());
+    many_ = std::move(all);
+    few_ = {};
+  }
 
   std::vector<T> few_;  // empty once there are many
   std::unique_ptr<hash_set> many_;

@@ -1,0 +1,61 @@
+#include "allocation.hpp"
+
+#include <cstdlib>
+#include <new>
+
+// A program's own operator new goes first, where it has one. The sanitizers' must not: what they would see of memory
+// that is freed twice or never they see in malloc as well.
+#if defined(__has_feature)
+#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
+#define KV_REPLACEABLE
+#endif
+#endif
+#if !defined(KV_REPLACEABLE)
+#define KV_REPLACEABLE __attribute__((weak))
+#endif
+
+namespace {
+
+void count() {
+  auto*& left = kv::detail::allocations_left;
+  if (left == nullptr || --*left > 0) return;
+  left = nullptr;
+  throw std::bad_alloc();
+}
+
+/// As the standard wants it: the new handler may find some memory, or throws.
+template <class F>
+void* insist(F allocate) {
+  for (;;) {
+    if (void* const found = allocate()) return found;
+    const auto handler = std::get_new_handler();
+    if (handler == nullptr) throw std::bad_alloc();
+    handler();
+  }
+}
+
+}  // namespace
+
+// The operators for arrays and the nothrow ones come back to these.
+
+KV_REPLACEABLE void* operator new(std::size_t size) {
+  count();
+  return insist([size] { return std::malloc(size == 0 ? 1 : size); });
+}
+
+KV_REPLACEABLE void* operator new(std::size_t size, std::align_val_t alignment) {
+  count();
+  const auto boundary = static_cast<std::size_t>(alignment);
+  return insist([=] { return std::aligned_alloc(boundary, (size + boundary - 1) / boundary * boundary); });
+}
+
+KV_REPLACEABLE void operator delete(void* what) noexcept { std::free(what); }
+KV_REPLACEABLE void operator delete(void* what, std::size_t) noexcept { std::free(what); }
+KV_REPLACEABLE void operator delete(void* what, std::align_val_t) noexcept { std::free(what); }
+KV_REPLACEABLE void operator delete(void* what, std::size_t, std::align_val_t) noexcept { std::free(what); }
+
+namespace kv::detail {
+
+void count_allocations() noexcept {}
+
+}  // namespace kv::detail

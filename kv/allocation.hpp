@@ -1,0 +1,26 @@
+// Allocations that fail on purpose.
+#pragma once
+
+#include <utility>
+
+namespace kv::detail {
+
+/// How many more allocations of this thread succeed before one fails; null: all succeed.
+inline constinit thread_local unsigned* allocations_left = nullptr;
+
+/// For its scope, no allocation of this thread fails on purpose.
+class reliable_memory {
+ public:
+  reliable_memory() noexcept : outside_(std::exchange(allocations_left, nullptr)) {}
+  reliable_memory(const reliable_memory&) = delete;
+  reliable_memory& operator=(const reliable_memory&) = delete;
+  ~reliable_memory() { allocations_left = outside_; }
+
+ private:
+  unsigned* outside_;
+};
+
+/// Makes the linker take the operators new that count, into programs that use a simulation and no others.
+void count_allocations() noexcept;
+
+}  // namespace kv::detail
