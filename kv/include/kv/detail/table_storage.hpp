@@ -55,7 +55,8 @@ struct row_equal {
   bool operator()(const Key& key, const hashed_key<Key>& probe) const { return probe.key == key; }
 };
 
-/// Knows nothing of owners and rights: table<Key, Value> asks table_base before it comes here.
+/// Rights and owner are checked under the lock of the shard: a table that is dropped loses its owner before its rows, so
+/// who still sees an owner there sees every row. Checked before, it might find a key absent that was never erased.
 template <class Key, class Value>
 class table_storage final : public table_base {
  public:
@@ -68,6 +69,7 @@ class table_storage final : public table_base {
     const auto& shard = shard_of(probe.hash);
     [[maybe_unused]] const table_guard guard;
     const reader_biased_lock::reading lock(shard.lock);
+    check_read();
     const auto row = shard.rows.find(probe);
     return visit(row == shard.rows.end() ? nullptr : &row->second);
   }
@@ -78,6 +80,7 @@ class table_storage final : public table_base {
     auto& shard = shard_of(probe.hash);
     [[maybe_unused]] const table_guard guard;
     const reader_biased_lock::writing lock(shard.lock);
+    check_write();
     return change(shard.rows, shard.rows.find(probe));
   }
 
@@ -86,6 +89,7 @@ class table_storage final : public table_base {
     const auto& shard = shards_[index];
     [[maybe_unused]] const table_guard guard;
     const reader_biased_lock::reading lock(shard.lock);
+    check_read();
     return {shard.rows.begin(), shard.rows.end()};
   }
 
