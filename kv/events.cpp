@@ -156,7 +156,7 @@ bool event_manager::inside::forget(std::uint64_t id) {
 
 bool event_manager::remove(std::uint64_t id, pid caller) {
   inside_->forget(id);
-  const auto row = inside_->rows.erase(id);
+  const auto row = inside_->rows.take(id);
   if (!row) return false;
   for (auto& [ticket, ids] : inside_->waiting) ids.erase(id);
   if (!row->runner) return true;
@@ -174,7 +174,7 @@ bool event_manager::remove(std::uint64_t id, pid caller) {
 
 void event_manager::inside::detach(std::uint64_t id, const std::string& why) {
   forget(id);
-  const auto row = rows.erase(id);
+  const auto row = rows.take(id);
   if (!row) return;
   exit(row->runner, exit_reason::kill);
   announce_removal(id, *row, name, why);

@@ -47,9 +47,10 @@ void table_base::check_owner(const char* verb) const {
 }
 
 table_info table_base::info() const {
-  const auto holder = owner();
-  if (!holder) throw table_error(table_error::code::no_table, label(name_) + " was dropped");
-  return {.name = name_, .access = access_, .owner = holder, .heir = {}, .size = size(), .memory = memory()};
+  table_info result{.name = name_, .access = access_, .owner = {}, .heir = {}, .size = size(), .memory = memory()};
+  result.owner = owner();  // last: while there is one, no row has gone with the table
+  if (!result.owner) throw table_error(table_error::code::no_table, label(name_) + " was dropped");
+  return result;
 }
 
 // table_directory ------------------------------------------------------------------------------------------------

@@ -39,10 +39,13 @@ const std::vector<operation> reads{[](numbers& t) { t.lookup("milk"); },
                                    [](numbers& t) { t.for_each([](const std::string&, int) {}); },
                                    [](numbers& t) { t.fold(0, [](int n, const std::string&, int) { return n; }); }};
 
-const std::vector<operation> writes{[](numbers& t) { t.insert("milk", 7); }, [](numbers& t) { t.insert("eggs", 7); },
+const std::vector<operation> writes{[](numbers& t) { t.insert("milk", 7); },
+                                    [](numbers& t) { t.insert("eggs", 7); },
                                     [](numbers& t) { t.insert_new("eggs", 7); },
                                     [](numbers& t) { t.erase_if_equal("milk", 3); },
-                                    [](numbers& t) { t.erase("milk"); }};
+                                    [](numbers& t) { t.erase("milk"); },
+                                    [](numbers& t) { t.take("milk"); },
+                                    [](numbers& t) { t.update("milk", [](int) { return 7; }); }};
 
 const std::vector<std::pair<std::string, int>> content{{"milk", 3}};
 

@@ -60,8 +60,15 @@ TEST_CASE("a table holds what was put into it") {
     CHECK(t.lookup("milk") == 4);
     CHECK_FALSE(t.insert_new("bread", 1));
     CHECK(t.lookup("bread") == 1);
-    CHECK(t.erase("milk") == 4);
-    CHECK_FALSE(t.erase("milk"));
+    CHECK(t.update("milk", [](int n) { return n + 1; }) == 5);
+    CHECK(t.lookup("milk") == 5);
+    CHECK(t.take("milk") == 5);
+    CHECK_FALSE(t.take("milk"));
+    CHECK_FALSE(t.update("milk", [](int n) { return n + 1; }));
+    CHECK_FALSE(t.member("milk"));
+    t.insert("flour", 1);
+    CHECK(t.erase("flour"));
+    CHECK_FALSE(t.erase("flour"));
     CHECK_FALSE(t.erase_if_equal("eggs", 11));
     CHECK_FALSE(t.erase_if_equal("milk", 4));
     CHECK(t.lookup("eggs") == 12);
@@ -129,7 +136,9 @@ TEST_CASE("values that are replaced, erased or left are destroyed") {
   t.insert(0, nullptr);
   t.erase(1);
   t.erase_if_equal(2, token);
-  CHECK(token.use_count() == 98);
+  t.take(3);
+  t.update(4, [](const auto&) { return nullptr; });
+  CHECK(token.use_count() == 96);
   owner.stop();
   CHECK(token.use_count() == 1);
 }
@@ -249,6 +258,8 @@ TEST_CASE("a table dies with its owner, before his death is told, and its handle
     CHECK(refusal([&] { t.insert("milk", 2); }) == code::no_table);
     CHECK(refusal([&] { t.insert_new("milk", 2); }) == code::no_table);
     CHECK(refusal([&] { t.erase("milk"); }) == code::no_table);
+    CHECK(refusal([&] { t.take("milk"); }) == code::no_table);
+    CHECK(refusal([&] { t.update("milk", [](int n) { return n; }); }) == code::no_table);
     CHECK(refusal([&] { t.erase_if_equal("milk", 1); }) == code::no_table);
     CHECK(refusal([&] { t.info(); }) == code::no_table);
     CHECK(refusal([&] { t.drop(); }) == code::no_table);

@@ -1,6 +1,7 @@
 // Tables: state that is shared, owned by a process, and found by name.
 #pragma once
 
+#include <concepts>
 #include <cstddef>
 #include <memory>
 #include <optional>
@@ -60,12 +61,10 @@ class table {
 
   /// Returns the value of a key. O(1). Mirrors `ets:lookup/2`.
   std::optional<Value> lookup(key_arg key) const {
-    rows_->check_read();
     return rows_->read(key, [](const Value* found) { return found ? std::optional(*found) : std::nullopt; });
   }
   /// Tells whether the key is there. Mirrors `ets:member/2`.
   bool member(key_arg key) const {
-    rows_->check_read();
     return rows_->read(key, [](const Value* found) { return found != nullptr; });
   }
   /// Folds `next(accumulator, key, value)` over the rows. A key that is there throughout is visited exactly once, one
@@ -73,9 +72,8 @@ class table {
   /// moment. `next` sees copies and may do what it likes, also write to the table or block. Mirrors `ets:foldl/3`.
   template <class Accumulator, class F>
   Accumulator fold(Accumulator start, F next) const {
-    rows_->check_read();
+    rows_->home().interleave();
     for (std::size_t i = 0; i < storage::shard_count; ++i) {
-      rows_->check_read_undivided();
       const auto rows = rows_->copy_shard(i);
       if (!rows.empty()) rows_->home().interleave();
       for (const auto& [key, value] : rows) start = next(std::move(start), key, value);
@@ -95,15 +93,16 @@ class table {
   }
   /// Returns the number of rows; while others write, that of some moment for each part of the table. O(shards).
   std::size_t size() const {
-    rows_->check_read();
-    return rows_->size();
+    rows_->home().interleave();
+    const auto result = rows_->size();
+    rows_->check_read();  // afterwards: rows that go with the table are not counted as missing
+    return result;
   }
 
   // Write ----------------------------------------------------------------------------------------------------------
 
   /// Sets the value of a key, whether it was there or not. Mirrors `ets:insert/2`.
   void insert(key_arg key, Value value) {
-    rows_->check_write();
     rows_->write(key, [&](auto& rows, auto row) {
       if (row == rows.end()) {
         rows.emplace(Key(key), std::move(value));
@@ -115,16 +114,16 @@ class table {
   /// Sets the value of a key that is not there; otherwise returns what is there and changes nothing.
   /// Mirrors `ets:insert_new/2`.
   std::optional<Value> insert_new(key_arg key, Value value) {
-    rows_->check_write();
     return rows_->write(key, [&](auto& rows, auto row) -> std::optional<Value> {
       if (row != rows.end()) return row->second;
       rows.emplace(Key(key), std::move(value));
       return std::nullopt;
     });
   }
+  /// Removes a key; tells whether it was there. Mirrors `ets:delete/2`.
+  bool erase(key_arg key) { return take(key).has_value(); }
   /// Removes a key; returns what it held. Mirrors `ets:take/2`.
-  std::optional<Value> erase(key_arg key) {
-    rows_->check_write();
+  std::optional<Value> take(key_arg key) {
     return rows_->write(key, [](auto& rows, auto row) -> std::optional<Value> {
       if (row == rows.end()) return std::nullopt;
       std::optional<Value> gone(std::move(row->second));
@@ -134,11 +133,27 @@ class table {
   }
   /// Removes a key if it holds exactly that; tells whether it did. Mirrors `ets:delete_object/2`.
   bool erase_if_equal(key_arg key, const Value& expected) {
-    rows_->check_write();
-    return rows_->write(key, [&](auto& rows, auto row) {
-      if (row == rows.end() || !(row->second == expected)) return false;
+    std::optional<Value> gone;  // destroyed outside the lock
+    rows_->write(key, [&](auto& rows, auto row) {
+      if (row == rows.end() || !(row->second == expected)) return;
+      gone.emplace(std::move(row->second));
       rows.erase(row);
-      return true;
+    });
+    return gone.has_value();
+  }
+  /// Replaces the value of a key by `change(old)`, where `old` is a `const Value&`; returns the new value, or nothing
+  /// when the key is absent. When `change` throws, that is thrown and nothing has changed. It runs inside the table's
+  /// lock: it must be short, and must neither block nor use any table. Mirrors `ets:update_element/3` and
+  /// `ets:update_counter/3`.
+  template <std::invocable<const Value&> F>
+  std::optional<Value> update(key_arg key, F change) {
+    std::optional<Value> old;  // destroyed outside the lock
+    return rows_->write(key, [&](auto& rows, auto row) -> std::optional<Value> {
+      if (row == rows.end()) return std::nullopt;
+      Value next = change(std::as_const(row->second));
+      std::optional<Value> result(next);
+      old.emplace(std::exchange(row->second, std::move(next)));
+      return result;
     });
   }
 

@@ -41,18 +41,12 @@ class table_base {
     owner_.store(std::uint64_t{who.slot} << 32U | who.generation, std::memory_order_release);
   }
 
-  /// Throws table_error when the current process may not do that, or the table is dropped. Others may run before.
+  /// Throws table_error when the current process may not do that, or the table is dropped.
   void check_read() const {
-    home_.interleave();
-    check_read_undivided();
+    if (access_ == table_access::private_ || !owner()) check_owner("read");
   }
   void check_write() const {
-    home_.interleave();
     if (access_ != table_access::public_ || !owner()) check_owner("write to");
-  }
-  /// The same for a later part of something that has begun.
-  void check_read_undivided() const {
-    if (access_ == table_access::private_ || !owner()) check_owner("read");
   }
   void check_owner(const char* verb) const;
 

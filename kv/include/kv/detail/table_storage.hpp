@@ -55,7 +55,8 @@ struct row_equal {
   bool operator()(const Key& key, const hashed_key<Key>& probe) const { return probe.key == key; }
 };
 
-/// Knows nothing of owners and rights: table<Key, Value> asks table_base before it comes here.
+/// Rights and owner are checked under the lock of the shard: a table that is dropped loses its owner before its rows, so
+/// who still sees an owner there sees every row. Checked before, it might find a key absent that was never erased.
 template <class Key, class Value>
 class table_storage final : public table_base {
  public:
@@ -64,20 +65,24 @@ class table_storage final : public table_base {
 
   template <class Visit>  // Visit(const Value*), null when the key is absent
   auto read(key_arg key, Visit visit) const {
+    home().interleave();
     const hashed_key<Key> probe{key, hash_of<Key>(key)};
     const auto& shard = shard_of(probe.hash);
     [[maybe_unused]] const table_guard guard;
     const reader_biased_lock::reading lock(shard.lock);
+    check_read();
     const auto row = shard.rows.find(probe);
     return visit(row == shard.rows.end() ? nullptr : &row->second);
   }
 
   template <class Change>  // Change(row_map&, row iterator or end, probe)
   auto write(key_arg key, Change change) {
+    home().interleave();
     const hashed_key<Key> probe{key, hash_of<Key>(key)};
     auto& shard = shard_of(probe.hash);
     [[maybe_unused]] const table_guard guard;
     const reader_biased_lock::writing lock(shard.lock);
+    check_write();
     return change(shard.rows, shard.rows.find(probe));
   }
 
@@ -86,6 +91,7 @@ class table_storage final : public table_base {
     const auto& shard = shards_[index];
     [[maybe_unused]] const table_guard guard;
     const reader_biased_lock::reading lock(shard.lock);
+    check_read();
     return {shard.rows.begin(), shard.rows.end()};
   }
 
