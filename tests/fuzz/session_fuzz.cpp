@@ -1,6 +1,5 @@
 // Promises under test: whatever lines a session gets, it answers each command with lines and then OK, or with one line
 // that says what is wrong, and lines without a command with nothing; afterwards what LIST shows is there.
-#include <algorithm>
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
