@@ -1,7 +1,11 @@
 # What the libraries themselves need. The installed package looks for the same (see kvConfig.cmake).
 
 find_package(Threads REQUIRED)
-find_package(Boost 1.81 CONFIG QUIET COMPONENTS fiber context)
+set(compiled_boost fiber context)
+if(KV_SANITIZE)
+  set(compiled_boost)  # compiled below
+endif()
+find_package(Boost 1.81 CONFIG QUIET COMPONENTS headers ${compiled_boost})
 if(NOT Boost_FOUND)
   if(Boost_CONSIDERED_VERSIONS)
     list(JOIN Boost_CONSIDERED_VERSIONS ", " found)
@@ -10,4 +14,7 @@ if(NOT Boost_FOUND)
   endif()
   message(FATAL_ERROR "kv needs Boost 1.81 or newer with its fiber and context libraries; found: ${found}.\n"
     "On Debian: apt-get install libboost1.81-dev libboost-fiber1.81-dev libboost-context1.81-dev")
+endif()
+if(KV_SANITIZE)
+  include(KvSanitize)
 endif()

@@ -34,7 +34,10 @@ TEST_CASE("10000 buckets that die at once are all announced, once") {
   k.start_registry();
   constexpr int count = 10'000;
   std::vector<kv::pid> all;
-  for (int i = 0; i < count; ++i) all.push_back(k.registry.create(numbered(i)));
+  for (int i = 0; i < count; ++i) {
+    all.push_back(k.registry.create(numbered(i)));
+    k.p.expect<kv::created>();
+  }
   {
     const suspended frozen(k.runtime, k.server);
     for (const auto b : all) k.p.monitor(b);
