@@ -1,4 +1,5 @@
-// Messages, waits, bonds and the end of a runtime. Births are in birth.cpp, turns and deaths in turn.cpp.
+// Messages, waits, bonds and the end of a runtime. Births are in birth.cpp, turns in turn.cpp, deaths in
+// death.cpp.
 #include <kv/detail/core.hpp>
 
 #include <algorithm>

@@ -42,17 +42,19 @@ std::string to_text(std::uint64_t seed, const std::vector<deviation>& only) {
   return text;
 }
 
-std::uint64_t take_number(std::string_view& text) {
+std::uint64_t take_number(std::string_view& text, const std::string& variable) {
   std::uint64_t value = 0;
   const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
-  if (error != std::errc{}) throw std::invalid_argument("KV_SEED: a number was expected at \"" + std::string(text) + "\"");
+  if (error != std::errc{}) {
+    throw std::invalid_argument(variable + ": a number was expected at \"" + std::string(text) + '"');
+  }
   text.remove_prefix(static_cast<std::size_t>(end - text.data()));
   return value;
 }
 
 /// Reads `seed` or `seed:deviation,deviation…`.
 void read_replay(std::string_view text, simulation_options& world) {
-  world.seed = take_number(text);
+  world.seed = take_number(text, "KV_SEED");
   if (text.empty()) return;
   world.only.emplace();
   for (char expected = ':'; !text.empty(); expected = ',') {
@@ -60,7 +62,7 @@ void read_replay(std::string_view text, simulation_options& world) {
       throw std::invalid_argument("KV_SEED: unexpected \"" + std::string(text) + "\"; as in 17 or 17:3,8");
     }
     text.remove_prefix(1);
-    world.only->push_back(take_number(text));
+    world.only->push_back(take_number(text, "KV_SEED"));
   }
 }
 
@@ -133,6 +135,10 @@ std::size_t explore(std::size_t n_seeds, const scenario& run, const explore_opti
     const auto result = run_once(run, world);
     if (result.failed) fail(result, world.seed, result.deviations.size(), options, where);
     return 1;
+  }
+  if (const char* const more = std::getenv("KV_SEEDS")) {
+    std::string_view text = more;
+    n_seeds = take_number(text, "KV_SEEDS");
   }
   for (std::size_t i = 0; i < n_seeds; ++i) {
     world.seed = options.first_seed + i;

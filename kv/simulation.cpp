@@ -44,7 +44,7 @@ bool simulation::step() {
 void simulation::step(pid who, std::source_location where) {
   check_driver();
   if (!inside_.turn_of(who)) testing::fail_expectation(core(), where,
- "process " + to_string(who) + " has nothing to do");
+ "process " + to_string(who) + " has nothing to do, or is held");
 }
 
 void simulation::expect_type(pid who, const std::type_info& message, std::source_location where) {

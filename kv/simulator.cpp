@@ -9,13 +9,9 @@
 
 namespace kv::detail {
 
-namespace {
-
 sim_wait* wait_of(const process& p) noexcept {
   return p.waiting == nullptr ? nullptr : static_cast<sim_wait*>(p.waiting->parked);
 }
-
-}  // namespace
 
 simulator::simulator(core& c, const simulation_options& options)
     : core_(c),
@@ -32,6 +28,7 @@ simulator::~simulator() = default;
 // Waiting --------------------------------------------------------------------------------------------------------
 
 void simulator::ready(process& p, urgency /*how*/) noexcept {
+  check_thread();
   const reliable_memory here;
   auto* const waiting = wait_of(p);
   if (waiting != nullptr && waiting->at == nullptr) {
@@ -42,6 +39,7 @@ void simulator::ready(process& p, urgency /*how*/) noexcept {
 }
 
 bool simulator::suspend(process& p, time_point deadline) {
+  check_thread();
   const reliable_memory mine;
   sim_wait here{&p, p.has_thread ? nullptr : running_, deadline, ++waits_, now_};
   if (here.at != nullptr) ensure_idle_worker();  // so that it is the one that blocks who gets out_of_stacks
@@ -92,6 +90,13 @@ void simulator::run_until(const std::function<bool()>& is_over) noexcept {
 /// The end of the runtime waits for a process that will never end, and nothing may be thrown.
 void simulator::abandon_run() const {
   std::cerr << "kv: the simulation cannot end; the processes:\n" << list() << circumstances() << '\n';
+  std::abort();
+}
+
+/// Another thread would break everything that makes a simulation one, and there may be nobody to catch an exception.
+void simulator::check_thread() const noexcept {
+  if (std::this_thread::get_id() == thread_) return;
+  std::cerr << "kv: a simulation was used by another thread than the one that made it\n";
   std::abort();
 }
 
@@ -174,6 +179,7 @@ void simulator::run(std::deque<candidate>::iterator chosen) {
 }
 
 void simulator::interleave(bool may_throw) {
+  check_thread();
   const reliable_memory mine;
   ++moments_;
   if (is_endless()) return leave(may_throw);
@@ -220,7 +226,7 @@ void simulator::leave(bool may_throw) {
 
 bool simulator::turn_of(pid who) {
   const auto found = std::ranges::find(runnable_, who, [](const candidate& c) { return c.who->id(); });
-  if (found == runnable_.end()) return false;
+  if (found == runnable_.end() || is_held(who)) return false;
   run(found);
   return true;
 }
@@ -263,8 +269,8 @@ void simulator::add_worker(stack_pool& stacks) {
                                                work(*me);
                                                return std::move(me->other_side);
                                              });
-  idle_.push_back(worker.get());
   workers_.push_back(std::move(worker));
+  idle_.push_back(workers_.back().get());
 }
 
 void simulator::work(sim_worker& me) {
@@ -315,54 +321,6 @@ bool simulator::fire_next_timer() {
   note(*due.who, step::kind::times_out);
   ready(*due.who, urgency::soon);
   return true;
-}
-
-// What is told of it ---------------------------------------------------------------------------------------------
-
-void simulator::observe(step what) noexcept {
-  const reliable_memory here;
-  trace_.add(steps_, now_.time_since_epoch(), std::move(what));
-}
-
-void simulator::note(const process& p, step::kind what, pid other) noexcept {
-  observe({.who = p.is_stand_in ? pid{} : p.id(), .what = what, .other = other});
-}
-
-std::string simulator::circumstances() const {
-  constexpr std::size_t shown = 20;
-  std::string text = "seed " + std::to_string(fate_.seed()) + ", the last steps:";
-  for (const auto& line : trace_.last(shown)) text += "\n  " + line;
-  return text;
-}
-
-std::string simulator::list() const {
-  std::string text;
-  for (const auto id : core_.processes()) {
-    if (const auto* const p = core_.find(id)) text += "  " + describe(*p) + '\n';
-  }
-  return text;
-}
-
-std::string simulator::describe(const process& p) const {
-  const auto name = core_.name_of(p.id());
-  const auto* const type = p.type.load(std::memory_order_relaxed);
-  auto text = p.is_stand_in ? "the test, as " + to_string(p.id())
-                            : to_string(p.id()) + ' ' + (type == nullptr ? "" : portable_name(*type));
-  if (!name.empty()) text += " (" + name + ')';
-  return text + ": " + state_of(p) + (is_held(p.id()) ? ", held by the test" : "");
-}
-
-std::string simulator::state_of(const process& p) const {
-  const auto is_it = [&p](const candidate& c) { return c.who == &p; };
-  if (std::ranges::any_of(runnable_, is_it)) return "can run";
-  const auto* const waiting = wait_of(p);
-  if (waiting == nullptr) return p.mailbox.looks_idle() ? "has nothing to do" : "runs";
-  std::string what;
-  for (const auto* const type : p.waiting->wanted) what += (what.empty() ? "" : " or ") + portable_name(*type);
-  if (what.empty()) what = "anything";
-  const auto whom = p.waiting->callee ? "waits for the answer of " + to_string(p.waiting->callee) + " to " + what
-                                      : "waits for a message of " + what;
-  return whom + " since " + to_text(waiting->since.time_since_epoch());
 }
 
 }  // namespace kv::detail

@@ -9,6 +9,7 @@
 #include <optional>
 #include <set>
 #include <string>
+#include <thread>
 #include <utility>
 #include <vector>
 
@@ -40,6 +41,9 @@ struct sim_wait {
   bool is_over = false;  // the claim has come back
   bool timed_out = false;
 };
+
+/// Where a process waits, or null when it does not.
+sim_wait* wait_of(const process& p) noexcept;
 
 /// Everything happens on one thread. Whoever is not a process drives: it picks the next turn, switches to the fiber
 /// that runs it, and is switched back to when the turn is over. A turn ends when the process has handled one message,
@@ -99,6 +103,8 @@ class simulator final : public executor {
     sim_worker* at;  // null for one that begins
   };
 
+  void check_thread() const noexcept;
+
   // Turns.
   bool try_turn();
   void run(std::deque<candidate>::iterator chosen);
@@ -130,6 +136,7 @@ class simulator final : public executor {
 
   core& core_;
   const simulation_options options_;
+  const std::thread::id thread_ = std::this_thread::get_id();
   fate fate_;
   trace trace_;
   stack_pool first_stack_;  // of the worker that is nobody's successor

@@ -122,7 +122,7 @@ TEST_CASE("stacks serve again and again") {
   }
 }
 
-TEST_CASE("a process that always has messages does not starve another on its thread" * on_threads) {
+TEST_CASE("a process that always has messages does not starve another on its thread" * needs_threads) {
   struct busy {
     bool stop = false;
     void again(kv::ref<busy> me) {

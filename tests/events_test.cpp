@@ -67,7 +67,7 @@ TEST_CASE("sync_notify also waits for what notify has published before") {
   CHECK(done == 11);
 }
 
-TEST_CASE("many can publish at the same time, from processes and threads" * on_threads) {
+TEST_CASE("many can publish at the same time, from processes and threads" * needs_threads) {
   weather_station w;
   std::atomic<int> heard{0};
   w.events.add_handler([&heard](const rain&) { ++heard; });
@@ -163,7 +163,7 @@ TEST_CASE("a handler that waits for ever is detached at the deadline and unwound
   for (int i = 0; i < 3; ++i) CHECK(w.p.expect<rain>().number == i);
 }
 
-TEST_CASE("a handler that blocks its thread is detached at the deadline and holds up nobody" * on_threads) {
+TEST_CASE("a handler that blocks its thread is detached at the deadline and holds up nobody" * needs_threads) {
   std::latch release{1};
   weather_station w(1ms, 4);
   w.events.add_handler([&release, to = w.p.id()](const rain&) {

@@ -108,7 +108,8 @@ void race_for_names(kv::simulation& world, creation how, registry_mistake mistak
 TEST_SUITE_BEGIN("in simulation");
 
 TEST_CASE("the registry is free of the guide's races, under any seed") {
-  CHECK(kv::explore(2000, [](kv::simulation& world) { race_for_names(world, creation::waits); }, replayable()) > 0);
+  const auto scenario = [](kv::simulation& world) { race_for_names(world, creation::waits); };
+  CHECK(kv::explore(affordable(20'000), scenario, replayable()) > 0);
 }
 
 TEST_CASE("an exploration finds that a create must not be a cast") {

@@ -1,10 +1,22 @@
 // Explorations from within a test case: a failure prints how to run that test alone.
 #pragma once
 
+#include <cstddef>
 #include <string>
 
 #include <doctest/doctest.h>
 #include <kv/explore.hpp>
+
+/// A sanitizer takes ten times as long, and finds what it finds in the first runs.
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+inline constexpr bool sanitized = true;
+#elif defined(__has_feature)
+inline constexpr bool sanitized = __has_feature(address_sanitizer) || __has_feature(thread_sanitizer);
+#else
+inline constexpr bool sanitized = false;
+#endif
+
+constexpr std::size_t affordable(std::size_t runs) { return sanitized ? runs / 20 : runs; }
 
 /// Returns options whose failures say how to repeat the run in this test case.
 inline kv::explore_options replayable() {

@@ -119,7 +119,7 @@ TEST_CASE("closing returns what was still there, oldest first, and leaves the in
   CHECK(box.take_all() == nullptr);
 }
 
-TEST_CASE("messages of concurrent senders keep each sender's order, and exactly one push wakes" * on_threads) {
+TEST_CASE("messages of concurrent senders keep each sender's order, and exactly one push wakes" * needs_threads) {
   constexpr int senders = 3;
   constexpr int each = 20'000;
   inbox box;

@@ -136,7 +136,7 @@ TEST_CASE("a seed may refuse allocations, and a tree survives it or ends as a wh
       for (const auto& [name, b] : tree.registry.list()) require(b.alive(), "a row names the dead");
     });
   };
-  CHECK(kv::explore(500, scenario, options) > 0);
+  CHECK(kv::explore(affordable(2000), scenario, options) > 0);
 }
 
 TEST_CASE("the zeroth allocation cannot be refused") {

@@ -141,7 +141,7 @@ TEST_CASE("a name is free when its holder's end is seen, by a down, an exit sign
   CHECK_FALSE(runtime.whereis("milk"));
 }
 
-TEST_CASE("of many who want one name at once, one gets it" * on_threads) {
+TEST_CASE("of many who want one name at once, one gets it" * needs_threads) {
   kv::runtime runtime({.threads = 2});
   for (int round = 0; round < 100; ++round) {
     std::atomic<int> winners{0};

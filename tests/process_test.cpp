@@ -258,7 +258,7 @@ TEST_CASE("a leaf is the current process while it runs on its caller's stack") {
   });
 }
 
-TEST_CASE("two threads that call one leaf exclude each other" * on_threads) {
+TEST_CASE("two threads that call one leaf exclude each other" * needs_threads) {
   kv::runtime runtime({.threads = 2});
   const auto c = runtime.spawn<counter>();
   const auto work = [&] {

@@ -120,7 +120,7 @@ TEST_CASE("list tells every living bucket by name") {
   CHECK(k.registry.list() == std::vector<std::pair<std::string, kv::ref<bucket>>>{{"a", a}, {"c", c}});
 }
 
-TEST_CASE("64 creates of one name at the same time give one bucket and one event" * on_threads) {
+TEST_CASE("64 creates of one name at the same time give one bucket and one event" * needs_threads) {
   registry_parts k;
   k.start_registry();
   std::vector<kv::pid> from_threads(32);

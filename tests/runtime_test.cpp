@@ -163,7 +163,7 @@ TEST_CASE("a process that traps exits and does not end is killed after the shutd
   CHECK(book.lines() == std::vector<std::string>{"killed"});
 }
 
-TEST_CASE("a runtime that is destroyed while it is busy leaves nothing behind" * on_threads) {
+TEST_CASE("a runtime that is destroyed while it is busy leaves nothing behind" * needs_threads) {
   const auto token = std::make_shared<int>();
   for (int round = 0; round < 50; ++round) {
     reports seen;  // of those whose call fails
@@ -223,7 +223,7 @@ TEST_CASE("the state of a dead process is destroyed before its death is told, an
   CHECK(queued.use_count() == 1);
 }
 
-TEST_CASE("nothing can be started while the runtime shuts down, and who tries is told" * on_threads) {
+TEST_CASE("nothing can be started while the runtime shuts down, and who tries is told" * needs_threads) {
   std::atomic<bool> went_on{false};
   struct busy_at_end {
     std::atomic<bool>* told;

@@ -131,7 +131,7 @@ TEST_CASE("the first reason counts") {
   CHECK(p.expect_down(a).reason == enough);
 }
 
-TEST_CASE("an exit signal takes effect when the current callback returns, before the messages that wait" * on_threads) {
+TEST_CASE("an exit signal takes effect when the current callback returns, before the messages that wait" * needs_threads) {
   kv::runtime runtime({.threads = 1});
   probe p(runtime);
   const auto a = runtime.spawn<blank>();
@@ -150,7 +150,7 @@ TEST_CASE("an exit signal takes effect when the current callback returns, before
   CHECK(p.expect<std::string>() == "done");
   CHECK_FALSE(p.has<std::string>());
 }
-TEST_CASE("a process that is killed before it has run never runs, and what it captured is destroyed" * on_threads) {
+TEST_CASE("a process that is killed before it has run never runs, and what it captured is destroyed" * needs_threads) {
   kv::runtime runtime({.threads = 1});
   probe p(runtime);
   auto counted = std::make_shared<int>();

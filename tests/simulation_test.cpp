@@ -192,6 +192,7 @@ TEST_CASE("a process that is held gets no turn, and its mailbox stays open") {
   world.send(asleep, tick{});
   world.run_until_idle();
   CHECK(world.alive(asleep));
+  CHECK_THROWS_AS(world.step(c), kv::testing::expectation_failed);
   world.exit(c, kv::exit_reason::kill);
   world.run_until_idle();
   CHECK(c.alive());

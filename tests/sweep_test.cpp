@@ -209,13 +209,20 @@ TEST_CASE("a tree survives the kill of any of its parts at any point") {
   for (const auto& whom : victims()) check(kv::sweep(use_tree, whom, quiet));
 }
 
-TEST_CASE("a tree survives a kill of the registry and another at any later point") { kill_twice("kv.registry"); }
-TEST_CASE("a tree survives a kill of the event manager and another at any later point") { kill_twice("kv.events"); }
-TEST_CASE("a tree survives a kill of the bucket supervisor and another at any later point") {
+TEST_CASE("a tree survives a kill of the registry and another at any later point" * doctest::skip(sanitized)) {
+  kill_twice("kv.registry");
+}
+TEST_CASE("a tree survives a kill of the event manager and another at any later point" * doctest::skip(sanitized)) {
+  kill_twice("kv.events");
+}
+TEST_CASE("a tree survives a kill of the bucket supervisor and another at any later point" * doctest::skip(sanitized)) {
   kill_twice("kv.buckets");
 }
-TEST_CASE("a tree that loses its root ends, also when another is killed at any later point") { kill_twice("kv"); }
-TEST_CASE("a tree survives a kill of a bucket and another at any later point") {
+TEST_CASE("a tree that loses its root ends, also when another is killed at any later point" *
+          doctest::skip(sanitized)) {
+  kill_twice("kv");
+}
+TEST_CASE("a tree survives a kill of a bucket and another at any later point" * doctest::skip(sanitized)) {
   kill_twice(kv::victim::any<bucket>("bucket"));
 }
 

@@ -75,7 +75,7 @@ TEST_CASE("the checker finds a torn row and one of another key") {
   CHECK(count_torn(t, 10) == 2);
 }
 
-TEST_CASE("no row is torn under concurrent writers, readers and folds" * on_threads) {
+TEST_CASE("no row is torn under concurrent writers, readers and folds" * needs_threads) {
   constexpr std::uint64_t keys = 64;
   constexpr int rounds = 300;
   kv::runtime runtime({.threads = 2});
@@ -111,7 +111,7 @@ TEST_CASE("no row is torn under concurrent writers, readers and folds" * on_thre
   CHECK(count_torn(t, keys) == 0);
 }
 
-TEST_CASE("a fold sees every key that stays exactly once, and others at most once" * on_threads) {
+TEST_CASE("a fold sees every key that stays exactly once, and others at most once" * needs_threads) {
   constexpr int stable = 2000;
   kv::runtime runtime({.threads = 1});
   auto t = open_table<kv::table<int, int>>(runtime);
@@ -137,7 +137,7 @@ TEST_CASE("a fold sees every key that stays exactly once, and others at most onc
   CHECK(wrong == 0);
 }
 
-TEST_CASE("of many who insert one new key at once, one wins and the others see his value" * on_threads) {
+TEST_CASE("of many who insert one new key at once, one wins and the others see his value" * needs_threads) {
   constexpr int keys = 2000;
   constexpr int racers = 3;
   kv::runtime runtime({.threads = 1});
@@ -166,7 +166,7 @@ TEST_CASE("of many who insert one new key at once, one wins and the others see h
   CHECK(t.size() == keys);
 }
 
-TEST_CASE("of many who take or erase one key at once, one gets it" * on_threads) {
+TEST_CASE("of many who take or erase one key at once, one gets it" * needs_threads) {
   constexpr int keys = 2000;
   kv::runtime runtime({.threads = 1});
   auto t = open_table<kv::table<int, int>>(runtime);
@@ -184,7 +184,7 @@ TEST_CASE("of many who take or erase one key at once, one gets it" * on_threads)
   CHECK(t.size() == 0);
 }
 
-TEST_CASE("a table that is dropped while others use it says no_table and nothing worse" * on_threads) {
+TEST_CASE("a table that is dropped while others use it says no_table and nothing worse" * needs_threads) {
   for (int round = 0; round < 100; ++round) {
     kv::runtime runtime({.threads = 2});
     const auto owner = runtime.spawn<blank>();
@@ -211,7 +211,7 @@ TEST_CASE("a table that is dropped while others use it says no_table and nothing
   }
 }
 
-TEST_CASE("tables come and go under one name while others look for it" * on_threads) {
+TEST_CASE("tables come and go under one name while others look for it" * needs_threads) {
   kv::runtime runtime({.threads = 2});
   std::atomic<bool> done{false};
   std::atomic<int> odd{0};

@@ -5,4 +5,4 @@
 
 /// For tests that start threads of their own, block them, or want time to pass while somebody runs. All others are run
 /// by a simulation as well.
-inline const doctest::test_suite on_threads("on threads");
+inline const doctest::test_suite needs_threads("needs threads");

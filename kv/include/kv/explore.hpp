@@ -41,11 +41,11 @@ class exploration_failed : public testing::expectation_failed {
 };
 
 /// Runs a scenario under `n_seeds` seeds. The first that fails is reduced, by leaving out deviations for as long as it
-/// fails, and thrown as exploration_failed. Returns how many runs there were.
+/// fails, and thrown as exploration_failed. Returns how many runs there were. Takes as long as that many runs; a failure,
+/// up to 2,000 runs more. After the delta debugging of Zeller and Hildebrandt (2002).
 ///
-/// With `KV_SEED=seed` or `KV_SEED=seed:deviation,deviation…` in the environment only that run takes place: what
-/// exploration_failed prints. Takes as long as that many runs; a failure, up to 2,000 runs more. After the delta
-/// debugging of Zeller and Hildebrandt (2002).
+/// `KV_SEEDS=n` in the environment makes it that many seeds. With `KV_SEED=seed` or `KV_SEED=seed:deviation,deviation…`,
+/// which is what exploration_failed prints, only that one run takes place.
 std::size_t explore(std::size_t n_seeds, const scenario& run, const explore_options& options = {},
                     std::source_location where = std::source_location::current());
 
