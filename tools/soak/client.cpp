@@ -1,0 +1,237 @@
+#include "soak/client.hpp"
+
+#include <algorithm>
+
+namespace kv::soak {
+
+namespace {
+
+constexpr unsigned own_names = 16;
+constexpr unsigned shared_names = 8;
+constexpr unsigned unit_of_work = 256;  // operations
+
+/// What every value for that key of that bucket begins with.
+std::string prefix_of(pid bucket, const std::string& name, const std::string& key) {
+  return to_string(bucket) + ' ' + name + ' ' + key + ' ';
+}
+
+bool is_table_gone(const table_error& e) { return e.why() == table_error::code::no_table; }
+
+}  // namespace
+
+client::client(const surroundings& where, unsigned number, std::uint64_t seed)
+    : in_(where), number_(number), random_(seed + number) {
+  for (unsigned i = 0; i < own_names; ++i) {
+    records_.push_back({.name = "own-" + std::to_string(number) + '-' + std::to_string(i)});
+  }
+  for (unsigned i = 0; i < shared_names; ++i) {
+    records_.push_back({.name = "shared-" + std::to_string(i), .is_shared = true});
+  }
+}
+
+void client::run() {
+  refresh();
+  for (unsigned done = 1; !in_.is_over; ++done) {
+    step();
+    measured_.operations.store(done, std::memory_order_relaxed);
+    if (done % unit_of_work != 0) continue;
+    in_.pace.work_done();
+    refresh();  // and gives way: a process that only talks to leaves never waits, and nobody takes its thread from it
+  }
+}
+
+void client::refresh() {
+  world_taken_ = in_.kills.now();
+  world_ = in_.keeper.call_for(infinity, &keeper::current);
+}
+
+void client::step() {
+  auto& r = records_[pick(own_names + shared_names)];
+  try {
+    operate(r);
+  } catch (const table_error& e) {
+    if (!is_table_gone(e) || !in_.kills.any_since(world_taken_, part::tree))
+      wrong(r, std::string("table: ") + e.what());
+    refresh();
+  } catch (const std::exception& e) {
+    wrong(r, std::string("unexpected exception: ") + e.what());
+  }
+}
+
+void client::operate(record& r) {
+  const auto chance = pick(100);
+  if (chance < 20) return static_cast<void>(look_up(r));
+  if (chance < 55) return get(r);
+  if (chance < 80) return put(r);
+  if (chance < 86) return erase(r);
+  if (chance < 89) return inspect(r);
+  if (chance < 97) return create(r);
+  return chance < 99 ? stop(r) : kill(r);
+}
+
+// Names ----------------------------------------------------------------------------------------------------------
+
+std::optional<ref<bucket>> client::look_up(record& r) {
+  const auto then = in_.kills.now();
+  const auto start = std::chrono::steady_clock::now();
+  const auto found = world_->tree.registry.lookup(r.name);
+  measure(measured_.lookup, start, then);
+  if (found && found->id() == r.dead) wrong(r, "lookup answers a bucket that was dead before");
+  if (r.is_shared) {
+    r.who = found.value_or(ref<bucket>());
+  } else if (found && *found != r.who) {
+    if (!r.unsettled) wrong(r, "lookup answers " + to_string(found->id()) + ", which nobody created");
+    adopt(r, *found, r.unsettled.value_or(then));
+  } else if (!found && r.who) {
+    see_dead(r, "lookup finds nothing");
+  }
+  r.unsettled.reset();
+  return found;
+}
+
+void client::create(record& r) {
+  const auto start = in_.kills.now();
+  std::string failure;
+  try {
+    return adopt(r, world_->tree.registry.create(r.name), start);
+  } catch (const registry_error& e) {
+    failure = e.what();
+    if (!in_.kills.any_since(start, part::buckets) && !in_.kills.any_since(start, part::tree)) {
+      wrong(r, "create: " + failure + "; " + in_.kills.text(start));
+    }
+  } catch (const call_error& e) {
+    failure = e.what();
+    const bool was_killed = in_.kills.any_since(start, part::registry) || in_.kills.any_since(start, part::tree);
+    if (!was_killed || e.why() == call_error::code::timeout) {
+      wrong(r, "create: " + failure + "; " + in_.kills.text(start));
+    }
+  }
+  // Whoever failed is dead, or has said that there is none: what the table says now is what it has come to.
+  r.unsettled = start;
+  look_up(r);
+}
+
+void client::adopt(record& r, ref<bucket> who, const calamities::moment& start) {
+  if (who.id() == r.dead) wrong(r, "create answers a bucket that was dead before");
+  if (r.who == who) return;
+  if (r.who && !r.is_shared) see_dead(r, "its name stands for another");
+  r.who = who;
+  if (r.is_shared) return;
+  r.born = start;
+  world_->log.send(handed_out{r.name, who});
+}
+
+// Buckets --------------------------------------------------------------------------------------------------------
+
+/// Talks to the bucket, if it is known, and finds out why it does not answer.
+template <class F>
+void client::talk(record& r, const char* verb, F conversation) {
+  if (!r.who) return;
+  try {
+    conversation();
+  } catch (const call_error& e) {
+    const bool says_dead = e.why() == call_error::code::noproc || e.why() == call_error::code::exited;
+    if (!says_dead) wrong(r, std::string(verb) + ": " + e.what());
+    if (says_dead) see_dead(r, e.what());
+  }
+}
+
+void client::see_dead(record& r, const char* how) {
+  if (r.who.alive()) wrong(r, std::string(how) + ", but the bucket lives");
+  const bool was_killed = in_.kills.any_since(r.born, part::buckets) || in_.kills.any_since(r.born, part::tree);
+  if (!r.is_shared && !r.is_doomed && !was_killed) {
+    in_.found.lost(std::string(how) + ", and nobody has killed the bucket; " + describe(r));
+  }
+  r.dead = r.who;
+  r.who = {};
+  r.content.clear();
+  r.is_doomed = false;
+}
+
+void client::get(record& r) {
+  const auto found = pick(2) == 0 ? look_up(r) : std::optional(r.who);
+  if (!found || !*found) return;
+  const auto key = some_key();
+  talk(r, "get", [&] {
+    const auto then = in_.kills.now();
+    const auto start = std::chrono::steady_clock::now();
+    const auto said = r.who.call(&bucket::get, key);
+    measure(measured_.get, start, then);
+    judge(r, key, said);
+  });
+}
+
+void client::judge(const record& r, const std::string& key, const std::optional<std::string>& said) {
+  if (r.is_shared) {
+    if (said && !said->starts_with(prefix_of(r.who, r.name, key))) wrong(r, "get " + key + " answers " + *said);
+    return;
+  }
+  const auto entry = r.content.find(key);
+  const auto expected = entry == r.content.end() ? std::nullopt : std::optional(entry->second);
+  if (said == expected) return;
+  const auto text =
+      key + " answers '" + said.value_or("(nothing)") + "', expected '" + expected.value_or("(nothing)") + "'";
+  expected && !said ? in_.found.lost(text + "; " + describe(r)) : wrong(r, text);
+}
+
+void client::put(record& r) {
+  const auto key = some_key();
+  talk(r, "put", [&] {
+    const auto value = fresh_value(r, key);
+    r.who.call(&bucket::put, key, value);
+    if (!r.is_shared) r.content[key] = value;
+  });
+}
+
+void client::erase(record& r) {
+  const auto key = some_key();
+  talk(r, "erase", [&] {
+    judge(r, key, r.who.call(&bucket::erase, key));
+    r.content.erase(key);
+  });
+}
+
+void client::inspect(record& r) {
+  talk(r, "keys", [&] {
+    const auto keys = r.who.call(&bucket::keys);
+    if (r.is_shared) return;
+    if (!std::ranges::equal(keys, r.content, {}, {}, [](const auto& entry) -> auto& { return entry.first; })) {
+      wrong(r, "the keys of the bucket, which are " + std::to_string(keys.size()) + ", are others");
+    }
+  });
+}
+
+void client::stop(record& r) {
+  talk(r, "stop", [&] {
+    r.is_doomed = true;
+    r.who.stop();
+    see_dead(r, "stop returned");
+  });
+}
+
+void client::kill(record& r) {
+  if (!r.who) return;
+  r.is_doomed = true;
+  in_.home.exit(r.who, exit_reason::kill);
+}
+
+// Words and figures ----------------------------------------------------------------------------------------------
+
+void client::measure(measurements::split& where, time_point start, const calamities::moment& then) {
+  const auto time = std::chrono::nanoseconds(std::chrono::steady_clock::now() - start).count();
+  auto& which = in_.kills.any_since(then) ? where.stormy : where.calm;
+  which.record(static_cast<std::uint64_t>(time));
+}
+
+std::string client::fresh_value(const record& r, const std::string& key) {
+  return prefix_of(r.who, r.name, key) + std::to_string(number_) + '.' + std::to_string(++values_);
+}
+
+std::string client::describe(const record& r) const {
+  return "client " + std::to_string(number_) + ", bucket " + r.name + ' ' + to_string(r.who) + " with " +
+         std::to_string(r.content.size()) + " entries" + (r.is_doomed ? ", killed by the client" : "") +
+         ", seen dead " + to_string(r.dead) + ", life " + std::to_string(world_->life) + "; since its birth " +
+         in_.kills.text(r.born);
+}
+
+}  // namespace kv::soak
