@@ -9,14 +9,18 @@
 //   5. links are told, then monitors: after everything it sent, because that is what their owners may rely on;
 //   6. whoever waits for an answer gets the reason. Last, so that he who learns of the death by his call can ask a
 //      watcher, whose `down` stands before his question.
+#include <new>
+
 #include <kv/detail/core.hpp>
 #include <kv/detail/table_directory.hpp>
 
+#include "allocation.hpp"
 #include "names.hpp"
 
 namespace kv::detail {
 
 void core::finish(process& p) noexcept {
+  const reliable_memory here;  // of whoever made the call in which it ended
   const auto id = p.id();
   const auto why = p.reason;
   p.is_ending = true;
@@ -64,11 +68,15 @@ void core::drop_all_but_requests(process& p) noexcept {
 
 void core::report_crash(const process& p) const noexcept {
   const auto* const message = p.current ? &p.current->type() : p.inline_message;
-  report_now(crash_report{.who = p.id(),
-                          .name = p.has_names.load() ? names_->name_of(p.id()) : "",
-                          .type = type_name(p.body->type()),
-                          .last_message = message != nullptr ? type_name(*message) : "",
-                          .reason = p.reason});
+  try {
+    report_now(crash_report{.who = p.id(),
+                            .name = p.has_names.load() ? names_->name_of(p.id()) : "",
+                            .type = type_name(p.body->type()),
+                            .last_message = message != nullptr ? type_name(*message) : "",
+                            .reason = p.reason});
+  } catch (const std::bad_alloc&) {
+    // It may have ended for want of memory, and then there is none to say so.
+  }
 }
 
 void core::tell_the_bereaved(pid who, const relations& bonds, const exit_reason& why) noexcept {
