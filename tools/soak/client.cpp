@@ -171,7 +171,8 @@ void client::judge(const record& r, const std::string& key, const std::optional<
   if (said == expected) return;
   const auto text =
       key + " answers '" + said.value_or("(nothing)") + "', expected '" + expected.value_or("(nothing)") + "'";
-  expected && !said ? in_.found.lost(text + "; " + describe(r)) : wrong(r, text);
+  if (expected && !said) return in_.found.lost(text + "; " + describe(r));
+  wrong(r, text);
 }
 
 void client::put(record& r) {

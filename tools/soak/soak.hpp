@@ -63,9 +63,9 @@ class soak {
   restart_log restarts_;
   pacemaker pace_;
   std::atomic<bool> is_over_{false};
+  std::vector<std::unique_ptr<client>> clients_;  // before the runtime, whose processes use them
   runtime home_;
   ref<keeper> keeper_;
-  std::vector<std::unique_ptr<client>> clients_;
   std::vector<pid> processes_;
   std::vector<std::jthread> threads_;  // last: they use all the others
 };
