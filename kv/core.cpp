@@ -56,6 +56,7 @@ time_point core::deadline_after(duration timeout) noexcept {
 message_ptr core::try_deliver(pid to, message_ptr what, executor::urgency how) noexcept {
   auto* const p = find(to);
   if (p == nullptr) return what;
+  interleave_quietly();  // it may die now, and another live in its slot
   what->generation = to.generation;
   switch (p->mailbox.push(what.get())) {
     case inbox::pushed::closed: return what;

@@ -24,7 +24,8 @@ void core::finish(process& p) noexcept {
   const auto id = p.id();
   const auto why = p.reason;
   p.is_ending = true;
-  if (is_simulated_) [[unlikely]] executor_->observe({.who = id, .what = step::kind::ends, .reason = why});
+  if (is_simulated_) [[unlikely]]
+    executor_->observe({.who = id, .what = step::kind::ends, .reason = why});
   if (p.crashed && !p.is_starting) report_crash(p);
   p.body.reset();
   drain(p);

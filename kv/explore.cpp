@@ -128,7 +128,8 @@ class reduction {
 
 std::size_t explore(std::size_t n_seeds, const scenario& run, const explore_options& options,
                     std::source_location where) {
-  if (options.first_seed == 0) throw std::invalid_argument("explore_options::first_seed is 0, which is the plain order");
+  if (options.first_seed == 0)
+    throw std::invalid_argument("explore_options::first_seed is 0, which is the plain order");
   auto world = options.world;
   if (const char* const replay = std::getenv("KV_SEED")) {
     read_replay(replay, world);

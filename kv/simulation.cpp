@@ -43,8 +43,8 @@ bool simulation::step() {
 
 void simulation::step(pid who, std::source_location where) {
   check_driver();
-  if (!inside_.turn_of(who)) testing::fail_expectation(core(), where,
- "process " + to_string(who) + " has nothing to do, or is held");
+  if (!inside_.turn_of(who))
+    testing::fail_expectation(core(), where, "process " + to_string(who) + " has nothing to do, or is held");
 }
 
 void simulation::expect_type(pid who, const std::type_info& message, std::source_location where) {
@@ -52,8 +52,8 @@ void simulation::expect_type(pid who, const std::type_info& message, std::source
   const auto* const next = inside_.next_message(who);
   if (next != nullptr && *next == message) return step(who, where);
   testing::fail_expectation(core(), where,
- "process " + to_string(who) + " was to handle " + detail::type_name(message) + "; it " +
-                           (next == nullptr ? "has no message to handle" : "handles " + detail::type_name(*next)));
+                            "process " + to_string(who) + " was to handle " + detail::type_name(message) + "; it " +
+                                (next == nullptr ? "has no message to handle" : "handles " + detail::type_name(*next)));
 }
 
 std::size_t simulation::run_until_idle() {
@@ -87,7 +87,8 @@ std::optional<std::chrono::nanoseconds> simulation::fire_next_timer() {
 void simulation::suspend(pid who) { inside_.hold(who); }
 
 void simulation::refuse_allocation(pid who, unsigned nth) {
-  if (nth == 0) throw std::invalid_argument("simulation::refuse_allocation: nth is 0; the next allocation is the first");
+  if (nth == 0)
+    throw std::invalid_argument("simulation::refuse_allocation: nth is 0; the next allocation is the first");
   inside_.refuse_allocation(who, nth);
 }
 

@@ -118,7 +118,9 @@ bool simulator::kill(const victim& whom) {
   if (!found) return false;
   ++kills_;
   observe({.who = *found, .what = step::kind::fault_kill});
+  is_striking_ = true;
   core_.send_signal(*found, signal::op::exit, pid{}, exit_reason::kill);
+  is_striking_ = false;
   return true;
 }
 
@@ -180,6 +182,7 @@ void simulator::run(std::deque<candidate>::iterator chosen) {
 
 void simulator::interleave(bool may_throw) {
   check_thread();
+  if (is_striking_) return;
   const reliable_memory mine;
   ++moments_;
   if (is_endless()) return leave(may_throw);

@@ -164,10 +164,11 @@ class simulator final : public executor {
   std::uint64_t moments_ = 0;   // turns, and points where others might have had one
   std::uint64_t boundary_ = 0;  // points at which somebody else could go next
   std::uint64_t waits_ = 0;
-  unsigned kills_ = 0;       // that met somebody
+  unsigned kills_ = 0;         // that met somebody
   unsigned chance_kills_ = 0;  // that the seed wanted
   unsigned chance_refusals_ = 0;
   bool is_calm_ = false;
+  bool is_striking_ = false;  // sends a kill, which is one step with the boundary that it is for
   bool is_closing_ = false;
 };
 

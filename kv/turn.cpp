@@ -152,7 +152,8 @@ void core::accept(process& p, message_ptr what) noexcept {
   const auto id = p.id();
   if (what->generation != id.generation) {
     // It was meant for the process that lived here before and died while this was being pushed.
-    return bounce({id.slot, what->generation, id.node}, std::move(what), exit_reason::noproc);
+    const pid meant{id.slot, what->generation, id.node};
+    return bounce(meant, std::move(what), exit_reason::noproc);
   }
   if (what->kind == message_kind::signal) {
     return obey(p, static_cast<signal&>(*what));

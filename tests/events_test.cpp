@@ -6,8 +6,8 @@
 #include <latch>
 #include <thread>
 
-#include "weather.hpp"
 #include "threads.hpp"
+#include "weather.hpp"
 
 using namespace std::chrono_literals;
 using kv::testing::kill_and_await;

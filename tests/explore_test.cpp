@@ -33,8 +33,8 @@ struct registry_world {
   probe owner{world};
   kv::names_table names = public_table<std::string, kv::pid>(world, owner);
   kv::outbox_table outbox = public_table<std::uint64_t, std::variant<kv::created, kv::exited>>(world, owner);
-  kv::subscription_table subscriptions = kv::subscription_table::create(
-      world, {.name = {}, .access = kv::table_access::public_, .owner = owner});
+  kv::subscription_table subscriptions =
+      kv::subscription_table::create(world, {.name = {}, .access = kv::table_access::public_, .owner = owner});
   kv::registry_events events{world, "events"};
   kv::registry registry{world, "registry", names};
   kv::ref<kv::registry_server> server{};
@@ -42,8 +42,8 @@ struct registry_world {
   explicit registry_world(kv::simulation& home, registry_mistake mistake = {}) : world(home) {
     owner.run([&] { return kv::start_event_manager("events", subscriptions, {.greet = "registry"}); });
     world.spawn_named<kv::bucket_supervisor>("buckets");
-    server = world.spawn_named<kv::registry_server>(
-        "registry", kv::registry_options{names, outbox, events, "buckets", mistake});
+    server = world.spawn_named<kv::registry_server>("registry",
+                                                    kv::registry_options{names, outbox, events, "buckets", mistake});
   }
   ~registry_world() {
     for (const auto* name : {"registry", "buckets", "events"}) {
@@ -77,7 +77,8 @@ void watch_rows(registry_world& k, int ends, std::string& complaint) {
     kv::receive(
         [&](const kv::exited& e) {
           --ends;
-          if (k.names.lookup(e.name) == e.bucket) complaint = "heard that " + e.name + " has exited, and its row is there";
+          if (k.names.lookup(e.name) == e.bucket)
+            complaint = "heard that " + e.name + " has exited, and its row is there";
         },
         [](const kv::created&) {});
   }
@@ -100,7 +101,8 @@ void race_for_names(kv::simulation& world, creation how, registry_mistake mistak
   require(complaint.empty(), complaint);
   world.run_until_idle();
   require(k.outbox.size() == 0, "an event was left in the outbox");
-  for (const auto& [name, who] : k.names.to_vector()) require(world.alive(who), "the row of " + name + " names the dead");
+  for (const auto& [name, who] : k.names.to_vector())
+    require(world.alive(who), "the row of " + name + " names the dead");
 }
 
 }  // namespace
@@ -110,6 +112,35 @@ TEST_SUITE_BEGIN("in simulation");
 TEST_CASE("the registry is free of the guide's races, under any seed") {
   const auto scenario = [](kv::simulation& world) { race_for_names(world, creation::waits); };
   CHECK(kv::explore(affordable(20'000), scenario, replayable()) > 0);
+}
+
+TEST_CASE("a message that reaches the next process of a slot is nobody's, and whoever waits for an answer is told") {
+  struct counter {
+    int count = 0;
+    int bump() { return ++count; }
+  };
+  const auto scenario = [](kv::simulation& world) {
+    probe p(world);
+    const auto old = world.spawn<counter>();
+    const auto calls = world.spawn([old, to = p.id()] {
+      kv::monitor(old);
+      old.cast(&counter::bump);
+      try {
+        old.call_for(kv::infinity, &counter::bump);
+      } catch (const kv::call_error&) {
+      }
+      kv::receive<kv::down>();
+      kv::send(to, go_on{});
+    });
+    world.exit(old, kv::exit_reason::kill);
+    std::vector<kv::ref<counter>> later;
+    for (int i = 0; i < 3; ++i) later.push_back(world.spawn<counter>());
+    p.monitor(calls);
+    p.expect<go_on>();
+    require(p.expect_down(calls).reason == kv::exit_reason::normal, "the caller has crashed");
+    for (const auto& c : later) require(c.call(&counter::bump) == 1, "a process got another's message");
+  };
+  CHECK(kv::explore(affordable(5000), scenario, replayable()) > 0);
 }
 
 TEST_CASE("an exploration finds that a create must not be a cast") {

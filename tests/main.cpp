@@ -3,6 +3,7 @@
 #define DOCTEST_CONFIG_IMPLEMENT_WITH_MAIN
 #include <doctest/doctest.h>
 
+#include <chrono>
 #include <cstdlib>
 #include <optional>
 #include <string>
@@ -17,7 +18,7 @@ class watched final : public doctest::IReporter {
   explicit watched(const doctest::ContextOptions&) {}
 
   void test_case_start(const doctest::TestCaseData& test) override {
-    watchdog_.emplace(test.m_name);
+    watchdog_.emplace(test.m_name, test.m_timeout > 0 ? seconds(test.m_timeout) : 2 * kv::testing::patience);
     if (const char* const seed = std::getenv("KV_SIMULATE")) simulated_.emplace(std::stoull(seed));
   }
   void test_case_end(const doctest::CurrentTestCaseStats&) override {
@@ -37,6 +38,10 @@ class watched final : public doctest::IReporter {
   void test_case_skipped(const doctest::TestCaseData&) override {}
 
  private:
+  static std::chrono::nanoseconds seconds(double count) {
+    return std::chrono::duration_cast<std::chrono::nanoseconds>(std::chrono::duration<double>(count));
+  }
+
   std::optional<kv::testing::watchdog> watchdog_;
   std::optional<kv::testing::simulate_runtimes> simulated_;
 };

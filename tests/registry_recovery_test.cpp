@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "registry_parts.hpp"
+#include "threads.hpp"
 
 using kv::bucket;
 using kv::testing::kill_and_await;
@@ -74,7 +75,7 @@ TEST_CASE("a bucket that was started but never entered is ended") {
   CHECK_FALSE(k.p.has<kv::exited>());  // nobody has ever heard of it
 }
 
-TEST_CASE("a registry that is killed while it waits for a bucket to start leaves none behind") {
+TEST_CASE("a registry that is killed while it waits for a bucket to start leaves none behind" * needs_threads) {
   registry_parts k(kv::testing::patience, 1);  // one thread: what is spawned after runs after
   k.start_registry();
   std::optional<suspended> frozen(std::in_place, k.runtime, k.buckets);
@@ -94,7 +95,8 @@ TEST_CASE("a registry that is killed while it waits for a bucket to start leaves
   CHECK(next_event(k.p) == happened{"created", "shopping", b});
 }
 
-TEST_CASE("a bucket that starts for a registry that is gone is ended, also when the next one is there first") {
+TEST_CASE("a bucket that starts for a registry that is gone is ended, also when the next one is there first" *
+          needs_threads) {
   registry_parts k(kv::testing::patience, 1);
   k.start_registry();
   std::optional<suspended> frozen(std::in_place, k.runtime, k.buckets);

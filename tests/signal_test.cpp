@@ -131,7 +131,8 @@ TEST_CASE("the first reason counts") {
   CHECK(p.expect_down(a).reason == enough);
 }
 
-TEST_CASE("an exit signal takes effect when the current callback returns, before the messages that wait" * needs_threads) {
+TEST_CASE("an exit signal takes effect when the current callback returns, before the messages that wait" *
+          needs_threads) {
   kv::runtime runtime({.threads = 1});
   probe p(runtime);
   const auto a = runtime.spawn<blank>();

@@ -197,6 +197,14 @@ void check(const kv::sweep_row& row) {
   CHECK_MESSAGE(row.held == row.points, row);
 }
 
+/// Tens of thousands of runs; a sanitizer would take an hour.
+struct many_runs_type {
+  void fill(doctest::detail::TestCase& test) const {
+    test.m_skip = sanitized;
+    test.m_timeout = 600;
+  }
+} const many_runs;
+
 void kill_twice(const kv::victim& first) {
   for (const auto& second : victims()) check(kv::sweep_pairs(use_tree, first, second, quiet));
 }
@@ -209,20 +217,19 @@ TEST_CASE("a tree survives the kill of any of its parts at any point") {
   for (const auto& whom : victims()) check(kv::sweep(use_tree, whom, quiet));
 }
 
-TEST_CASE("a tree survives a kill of the registry and another at any later point" * doctest::skip(sanitized)) {
+TEST_CASE("a tree survives a kill of the registry and another at any later point" * many_runs) {
   kill_twice("kv.registry");
 }
-TEST_CASE("a tree survives a kill of the event manager and another at any later point" * doctest::skip(sanitized)) {
+TEST_CASE("a tree survives a kill of the event manager and another at any later point" * many_runs) {
   kill_twice("kv.events");
 }
-TEST_CASE("a tree survives a kill of the bucket supervisor and another at any later point" * doctest::skip(sanitized)) {
+TEST_CASE("a tree survives a kill of the bucket supervisor and another at any later point" * many_runs) {
   kill_twice("kv.buckets");
 }
-TEST_CASE("a tree that loses its root ends, also when another is killed at any later point" *
-          doctest::skip(sanitized)) {
+TEST_CASE("a tree that loses its root ends, also when another is killed at any later point" * many_runs) {
   kill_twice("kv");
 }
-TEST_CASE("a tree survives a kill of a bucket and another at any later point" * doctest::skip(sanitized)) {
+TEST_CASE("a tree survives a kill of a bucket and another at any later point" * many_runs) {
   kill_twice(kv::victim::any<bucket>("bucket"));
 }
 

@@ -71,7 +71,9 @@ void play_rounds(int rounds, int keys, int calls, std::uint64_t seed) {
 
 TEST_CASE("what threads see of one hot key is linearizable" * needs_threads) { play_rounds(1000, 1, 12, fresh_seed()); }
 
-TEST_CASE("what threads see of a few hot keys is linearizable" * needs_threads) { play_rounds(1000, 3, 12, fresh_seed()); }
+TEST_CASE("what threads see of a few hot keys is linearizable" * needs_threads) {
+  play_rounds(1000, 3, 12, fresh_seed());
+}
 
 TEST_CASE("what threads see of many keys is linearizable" * needs_threads) { play_rounds(20, 200, 400, fresh_seed()); }
 
@@ -89,7 +91,8 @@ TEST_CASE("what processes see of a few hot keys is linearizable") {
   check(all, seed);
 }
 
-TEST_CASE("what threads see of a table is linearizable until its owner dies, and then there is no table" * needs_threads) {
+TEST_CASE("what threads see of a table is linearizable until its owner dies, and then there is no table" *
+          needs_threads) {
   const auto seed = fresh_seed();
   kv::runtime runtime({.threads = 2});
   for (std::uint64_t round = 0; round < 200; ++round) {

@@ -14,6 +14,7 @@
 #include <kv/testing.hpp>
 
 #include "servers.hpp"
+#include "threads.hpp"
 
 using kv::table_access;
 using kv::testing::probe;
@@ -57,7 +58,7 @@ TEST_CASE("an update that throws changes nothing, and the table goes on") {
   CHECK(t.size() == 1);
 }
 
-TEST_CASE("of many updates at once none is lost") {
+TEST_CASE("of many updates at once none is lost" * needs_threads) {
   constexpr int rounds = 5000;
   kv::runtime runtime({.threads = 2});
   probe p(runtime);

@@ -3,6 +3,6 @@
 
 #include <doctest/doctest.h>
 
-/// For tests that start threads of their own, block them, or want time to pass while somebody runs. All others are run
-/// by a simulation as well.
+/// For tests that start threads of their own, block them, want time to pass while somebody runs, or rely on the order in
+/// which one thread runs its processes. All others are run by simulations as well.
 inline const doctest::test_suite needs_threads("needs threads");

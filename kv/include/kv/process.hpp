@@ -106,10 +106,11 @@ template <class M>
 template <class M, std::predicate<const M&> Predicate>
 [[nodiscard]] std::optional<M> receive_if(Predicate wanted, std::chrono::nanoseconds timeout = infinity) {
   auto& p = detail::this_process();
-  const auto found = detail::take_letter(p, p.home->deadline_after(timeout), detail::types_of<M>, [&](detail::letter& m) {
-    const auto* const body = m.as<M>();
-    return body != nullptr && wanted(*body);
-  });
+  const auto found =
+      detail::take_letter(p, p.home->deadline_after(timeout), detail::types_of<M>, [&](detail::letter& m) {
+        const auto* const body = m.as<M>();
+        return body != nullptr && wanted(*body);
+      });
   return found ? std::optional<M>(std::move(*static_cast<detail::letter&>(*found).as<M>())) : std::nullopt;
 }
 

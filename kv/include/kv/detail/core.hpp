@@ -34,7 +34,7 @@ struct suspension {
   message_ptr reply = nullptr;
   void* parked = nullptr;  // the executor's
   // For those who ask what it waits for.
-  pid callee = {};                                       // of that call
+  pid callee = {};                                     // of that call
   std::span<const std::type_info* const> wanted = {};  // of the messages that would do, or the call
 };
 
@@ -199,22 +199,26 @@ class core {
   /// Holds no lock. In a simulation, others may run here; called wherever an effect of other processes can be seen, or
   /// seen by them. Costs a test of a flag in a real runtime.
   void interleave() {
-    if (is_simulated_) [[unlikely]] executor_->interleave(true);
+    if (is_simulated_) [[unlikely]]
+      executor_->interleave(true);
   }
   /// The same where nothing may be thrown.
   void interleave_quietly() const noexcept {
-    if (is_simulated_) [[unlikely]] executor_->interleave(false);
+    if (is_simulated_) [[unlikely]]
+      executor_->interleave(false);
   }
   /// Stands on the stack while a function of the user's runs inside a process.
   class callback {
    public:
     callback(core& home, process& p) noexcept : home_(home) {
-      if (home_.is_simulated_) [[unlikely]] outer_ = home_.executor_->begin_callback(p);
+      if (home_.is_simulated_) [[unlikely]]
+        outer_ = home_.executor_->begin_callback(p);
     }
     callback(const callback&) = delete;
     callback& operator=(const callback&) = delete;
     ~callback() {
-      if (home_.is_simulated_) [[unlikely]] home_.executor_->end_callback(outer_);
+      if (home_.is_simulated_) [[unlikely]]
+        home_.executor_->end_callback(outer_);
     }
 
    private:
@@ -222,7 +226,8 @@ class core {
     unsigned* outer_ = nullptr;  // the executor's
   };
   void observe(const process& p, step::kind what, const std::type_info* type = nullptr, pid other = {}) const noexcept {
-    if (is_simulated_) [[unlikely]] executor_->observe({.who = p.id(), .what = what, .type = type, .other = other});
+    if (is_simulated_) [[unlikely]]
+      executor_->observe({.who = p.id(), .what = what, .type = type, .other = other});
   }
 
   executor& exec() noexcept { return *executor_; }

@@ -55,9 +55,8 @@ message_ptr take_letter(process& self, time_point deadline, std::span<const std:
 /// Hands the first message that fits to its handler; false when none came before the deadline.
 template <class... Handlers>
 bool receive_until(process& self, time_point deadline, Handlers&... handlers) {
-  const auto found =
-      take_letter(self, deadline, types_of<argument_of<Handlers>...>,
-                  [](letter& m) { return ((m.as<argument_of<Handlers>>() != nullptr) || ...); });
+  const auto found = take_letter(self, deadline, types_of<argument_of<Handlers>...>,
+                                 [](letter& m) { return ((m.as<argument_of<Handlers>>() != nullptr) || ...); });
   return found != nullptr && (offer(static_cast<letter&>(*found), handlers) || ...);
 }
 
