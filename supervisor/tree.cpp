@@ -44,7 +44,9 @@ tree start_tree(runtime& home, const tree_options& options) {
   const auto start_children = [&home, options] { return init(home, options); };
   const auto root = self_if_any() ? spawn_link_named<supervisor>(options.name, intensity, start_children)
                                   : home.spawn_named<supervisor>(options.name, intensity, start_children);
-  return {root, registry(home, n.registry, names_table::find(home, n.names).value()), registry_events(home, n.events)};
+  const auto names = names_table::find(home, n.names);
+  if (!names) throw start_error("tree " + options.name + " ended as soon as it was there", exit_reason::noproc);
+  return {root, registry(home, n.registry, *names), registry_events(home, n.events)};
 }
 
 }  // namespace kv

@@ -6,6 +6,7 @@
 
 #include "children.hpp"
 #include "reports.hpp"
+#include "threads.hpp"
 
 using namespace std::chrono_literals;
 using kv::testing::kill_and_await;
@@ -80,7 +81,7 @@ TEST_CASE("a child of a dynamic supervisor that does not start is told to whoeve
   CHECK(children(s) == std::set{stays});
 }
 
-TEST_CASE("a dynamic supervisor asks all children before it kills the first") {
+TEST_CASE("a dynamic supervisor asks all children before it kills the first" * needs_threads) {
   kv::runtime runtime({.threads = 1});  // so that the ends come in their order
   probe p(runtime);
   const auto s = runtime.spawn<kv::dynamic_supervisor>(1ms);

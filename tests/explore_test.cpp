@@ -132,10 +132,10 @@ TEST_CASE("a message that reaches the next process of a slot is nobody's, and wh
       kv::receive<kv::down>();
       kv::send(to, go_on{});
     });
+    p.monitor(calls);
     world.exit(old, kv::exit_reason::kill);
     std::vector<kv::ref<counter>> later;
     for (int i = 0; i < 3; ++i) later.push_back(world.spawn<counter>());
-    p.monitor(calls);
     p.expect<go_on>();
     require(p.expect_down(calls).reason == kv::exit_reason::normal, "the caller has crashed");
     for (const auto& c : later) require(c.call(&counter::bump) == 1, "a process got another's message");

@@ -13,6 +13,7 @@
 
 #include "reports.hpp"
 #include "servers.hpp"
+#include "threads.hpp"
 
 using namespace std::chrono_literals;
 using kv::exit_reason;
@@ -172,7 +173,7 @@ TEST_CASE("await takes the down of its own monitor and leaves the others") {
   CHECK(p.run([of_a] { return kv::await(of_a, kv::testing::patience); })->from == a.id());
 }
 
-TEST_CASE("a process that awaits lets others run on its thread") {
+TEST_CASE("a process that awaits lets others run on its thread" * needs_threads) {
   kv::runtime runtime({.threads = 1});
   probe p(runtime);
   runtime.spawn([to = kv::pid(p)] {
