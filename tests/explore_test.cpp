@@ -157,4 +157,106 @@ TEST_CASE("an exploration finds an event that is published before the row is rem
                        kv::exploration_failed);
 }
 
+// How a failure is told ------------------------------------------------------------------------------------------
+
+namespace {
+
+struct keeper {};
+
+/// Fails when the second of three processes was killed; other kills and the order of things do not matter.
+void fails_without_the_second(kv::simulation& world) {
+  std::vector<kv::ref<keeper>> all;
+  for (const auto* name : {"first", "second", "third"}) all.push_back(world.spawn_named<keeper>(name));
+  for (int i = 0; i < 10; ++i) {
+    for (const auto& k : all) {
+      if (k.alive()) world.spawn([k] { k.cast([](keeper&) {}); });
+    }
+    world.run_until_idle();
+  }
+  require(world.whereis("second").has_value(), "the second is gone");
+}
+
+kv::explore_options with_kills() {
+  kv::explore_options options;
+  options.world.faults = {.victims = {"first", "second", "third"}, .max_kills = 5};
+  options.command = "./my_test";
+  return options;
+}
+
+/// Sets a variable of the environment for a scope.
+class variable {
+ public:
+  variable(const char* name, const std::string& value) : name_(name) { setenv(name, value.c_str(), 1); }
+  variable(const variable&) = delete;
+  variable& operator=(const variable&) = delete;
+  ~variable() { unsetenv(name_); }
+
+ private:
+  const char* name_;
+};
+
+}  // namespace
+
+TEST_CASE("a failure is reduced to the deviations that it takes, and repeated by what it prints") {
+  std::string replay;
+  try {
+    kv::explore(1000, fails_without_the_second, with_kills());
+  } catch (const kv::exploration_failed& e) {
+    REQUIRE(e.deviations().size() == 1);
+    replay = std::to_string(e.seed()) + ':' + std::to_string(e.deviations().front());
+    const std::string text = e.what();
+    CHECK(text.find("explore_test.cpp:") != std::string::npos);
+    CHECK(text.find("seed " + std::to_string(e.seed()) + " fails: the second is gone") != std::string::npos);
+    CHECK(text.find("replay: KV_SEED=" + replay + " ./my_test") != std::string::npos);
+  }
+  REQUIRE_FALSE(replay.empty());
+  const variable seed("KV_SEED", replay);
+  CHECK_THROWS_WITH_AS(kv::explore(1000, fails_without_the_second, with_kills()), doctest::Contains("it takes 1 of 1"),
+                       kv::exploration_failed);
+}
+
+TEST_CASE("the environment says which run, and how many") {
+  std::vector<std::uint64_t> seeds;
+  const auto scenario = [&](kv::simulation& world) { seeds.push_back(world.seed()); };
+  CHECK(kv::explore(3, scenario) == 3);
+  CHECK(seeds == std::vector<std::uint64_t>{1, 2, 3});
+  {
+    const variable more("KV_SEEDS", "5");
+    CHECK(kv::explore(3, scenario) == 5);
+  }
+  seeds.clear();
+  {
+    const variable one("KV_SEED", "17");
+    CHECK(kv::explore(3, scenario) == 1);
+  }
+  CHECK(seeds == std::vector<std::uint64_t>{17});
+  for (const auto* nonsense : {"", "x", "17:", "17;3", "17:3,", "17:3:4", "-1"}) {
+    const variable wrong("KV_SEED", nonsense);
+    CHECK_THROWS_WITH_AS(kv::explore(3, scenario), doctest::Contains("KV_SEED"), std::invalid_argument);
+  }
+}
+
+TEST_CASE("a scenario that throws something else fails, too, and so does one that never ends") {
+  CHECK_THROWS_WITH_AS(kv::explore(1, [](kv::simulation&) { throw 7; }), doctest::Contains("unknown exception"),
+                       kv::exploration_failed);
+  kv::explore_options brief;
+  brief.world.max_steps = 100;
+  const auto endless = [](kv::simulation& world) {
+    const auto k = world.spawn<keeper>();
+    for (;;) k.call([](keeper&) {});
+  };
+  CHECK_THROWS_WITH_AS(kv::explore(1, endless, brief), doctest::Contains("more than 100 steps"),
+                       kv::exploration_failed);
+  CHECK_THROWS_AS(kv::explore(1, [](kv::simulation&) {}, {.first_seed = 0}), std::invalid_argument);
+}
+
+TEST_CASE("a sweep tells how often it killed, and the first failure") {
+  const auto row = kv::sweep(fails_without_the_second, "second");
+  CHECK(row.points > 20);
+  CHECK(row.held == 0);
+  CHECK(row.first_failure.find("killed at boundary") == 0);
+  CHECK(kv::sweep(fails_without_the_second, "first").held > 20);
+  CHECK(kv::sweep(fails_without_the_second, "nobody").points == 0);
+}
+
 TEST_SUITE_END();

@@ -217,6 +217,13 @@ TEST_CASE("a tree survives the kill of any of its parts at any point") {
   for (const auto& whom : victims()) check(kv::sweep(use_tree, whom, quiet));
 }
 
+TEST_CASE("a tree survives up to three kills, wherever a seed wants them") {
+  auto options = replayable();
+  options.world.faults = {.victims = {"kv.registry", "kv.events", "kv.buckets", kv::victim::any<bucket>("bucket")},
+                          .max_kills = 3};
+  CHECK(kv::explore(affordable(5000), use_tree, options) > 0);
+}
+
 TEST_CASE("a tree survives a kill of the registry and another at any later point" * many_runs) {
   kill_twice("kv.registry");
 }
