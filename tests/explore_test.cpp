@@ -84,12 +84,26 @@ void watch_rows(registry_world& k, int ends, std::string& complaint) {
   }
 }
 
+/// Every end of a bucket that was announced is announced, too.
+void check_ends(registry_world& k) {
+  std::set<kv::pid> created, exited;
+  const auto take_event = [&] {
+    return kv::receive_for(
+        std::chrono::nanoseconds(0), [&](const kv::created& e) { created.insert(e.bucket); },
+        [&](const kv::exited& e) { exited.insert(e.bucket); });
+  };
+  while (k.owner.run(take_event)) {
+  }
+  for (const auto b : created) require(k.world.alive(b) || exited.contains(b), "the end of a bucket was not announced");
+}
+
 /// Three clients race for two names, each bucket is killed, and whoever hears of an end finds the name free.
 void race_for_names(kv::simulation& world, creation how, registry_mistake mistake = {}) {
   registry_world k(world, mistake);
   std::string complaint;
   const auto watcher = world.spawn([&] { watch_rows(k, 2, complaint); });
   k.events.forward_to(watcher);
+  k.events.forward_to(k.owner);
   k.owner.monitor(watcher);
   for (const auto* name : {"a", "b", "a"}) {
     k.owner.monitor(world.spawn([&k, &complaint, how, name] { use_registry(k, how, name, complaint); }), "client");
@@ -101,6 +115,7 @@ void race_for_names(kv::simulation& world, creation how, registry_mistake mistak
   require(complaint.empty(), complaint);
   world.run_until_idle();
   require(k.outbox.size() == 0, "an event was left in the outbox");
+  check_ends(k);
   for (const auto& [name, who] : k.names.to_vector())
     require(world.alive(who), "the row of " + name + " names the dead");
 }
