@@ -3,16 +3,8 @@
 #include <cstdlib>
 #include <new>
 
-// A program's own operator new goes first, where it has one. The sanitizers' must not: what they would see of memory
-// that is freed twice or never they see in malloc as well.
-#if defined(__has_feature)
-#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
-#define KV_REPLACEABLE
-#endif
-#endif
-#if !defined(KV_REPLACEABLE)
+// A program's own operator new goes first, where it has one; so does a sanitizer's.
 #define KV_REPLACEABLE __attribute__((weak))
-#endif
 
 namespace {
 

@@ -3,6 +3,7 @@
 
 #include <cstddef>
 #include <string>
+#include <string_view>
 
 #include <doctest/doctest.h>
 #include <kv/explore.hpp>
@@ -20,8 +21,13 @@ constexpr std::size_t affordable(std::size_t runs) { return sanitized ? runs / 2
 
 /// Returns options whose failures say how to repeat the run in this test case.
 inline kv::explore_options replayable() {
+  std::string name;
+  for (const char c : std::string_view(doctest::getContextOptions()->currentTest->m_name)) {
+    if (c == ',') name += '\\';  // which else would separate names
+    name += c;
+  }
   kv::explore_options options;
-  options.command = std::string("./dev test -tc=\"") + doctest::getContextOptions()->currentTest->m_name + '"';
+  options.command = "./dev test -tc=\"" + name + '"';
   return options;
 }
 

@@ -56,7 +56,7 @@ bool out_of_memory(const kv::exit_reason& why) {
 
 TEST_SUITE_BEGIN("in simulation");
 
-TEST_CASE("an allocation that is refused ends the process, and only it") {
+TEST_CASE("an allocation that is refused ends the process, and only it" * doctest::skip(sanitized)) {
   reports seen;
   simulation world(reporting_to(seen));
   probe p(world);
@@ -72,7 +72,8 @@ TEST_CASE("an allocation that is refused ends the process, and only it") {
   CHECK(seen.all<kv::crash_report>().size() == 1);
 }
 
-TEST_CASE("a callback may meet its end at any of its allocations, and leaves nothing behind") {
+TEST_CASE("a callback may meet its end at any of its allocations, and leaves nothing behind" *
+          doctest::skip(sanitized)) {
   unsigned nth = 1;
   for (bool refused = true; refused; ++nth) {
     reports seen;

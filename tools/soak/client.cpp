@@ -137,7 +137,9 @@ void client::talk(record& r, const char* verb, F conversation) {
 }
 
 void client::see_dead(record& r, const char* how) {
-  if (r.who.alive()) wrong(r, std::string(how) + ", but the bucket lives");
+  // Where the whole tree was killed, the next one may be there before the last bucket of the old one has heard of it.
+  const bool may_live = in_.kills.any_since(r.born, part::tree);
+  if (r.who.alive() && !may_live) wrong(r, std::string(how) + ", but the bucket lives");
   const bool was_killed = in_.kills.any_since(r.born, part::buckets) || in_.kills.any_since(r.born, part::tree);
   if (!r.is_shared && !r.is_doomed && !was_killed) {
     in_.found.lost(std::string(how) + ", and nobody has killed the bucket; " + describe(r));
