@@ -92,7 +92,7 @@ TEST_CASE("a callback may meet its end at any of its allocations, and leaves not
   CHECK(nth > 20);
 }
 
-TEST_CASE("a process whose constructor gets no memory is not there") {
+TEST_CASE("a process whose constructor gets no memory is not there" * doctest::skip(sanitized)) {
   simulation world;
   probe p(world);
   for (unsigned nth = 1; nth < 6; ++nth) {
