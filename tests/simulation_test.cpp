@@ -358,7 +358,7 @@ TEST_CASE("a simulation ends while its processes are in the middle of things") {
     simulation world(seed);
     const auto tree = kv::start_tree(world);
     for (int i = 0; i < 5; ++i) {
-      world.spawn([&tree, i] { tree.registry.create(std::to_string(i % 2)); });
+      world.spawn([registry = tree.registry, i] { registry.create(std::to_string(i % 2)); });
       world.spawn([] { kv::receive<tick>(); });
     }
     world.step();
