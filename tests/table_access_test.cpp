@@ -9,6 +9,7 @@
 #include <kv/table.hpp>
 #include <kv/testing.hpp>
 
+#include "refusal.hpp"
 #include "servers.hpp"
 
 using kv::table_access;
@@ -18,17 +19,6 @@ namespace {
 
 using numbers = kv::table<std::string, int>;
 using code = kv::table_error::code;
-
-/// Tells how a table refuses a function; nothing when it does not.
-template <class F>
-std::optional<code> refusal(F function) {
-  try {
-    function();
-  } catch (const kv::table_error& e) {
-    return e.why();
-  }
-  return std::nullopt;
-}
 
 using operation = void (*)(numbers&);
 

@@ -13,6 +13,7 @@
 #include <kv/table.hpp>
 #include <kv/testing.hpp>
 
+#include "refusal.hpp"
 #include "servers.hpp"
 
 using kv::table_access;
@@ -24,18 +25,7 @@ namespace {
 using numbers = kv::table<std::string, int>;
 using code = kv::table_error::code;
 
-/// Runs a function that a table should refuse, and tells how it did; nothing when it did not.
-template <class F>
-std::optional<code> refusal(F function) {
-  try {
-    function();
-  } catch (const kv::table_error& e) {
-    return e.why();
-  }
-  return std::nullopt;
-}
-
-/// The same inside another process.
+/// Tells how a function is refused inside another process.
 template <class F>
 std::optional<code> refusal_in(kv::runtime& home, F function) {
   return home.spawn<blank>().call([function](blank&) { return refusal(function); });

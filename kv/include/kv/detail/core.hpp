@@ -264,7 +264,8 @@ class core {
   void end_root(pid root) noexcept;
 
   const std::uint32_t node_;
-  bool is_simulated_ = false;  // written by start()
+  // Written by start(), before anybody can have queued work: the lock of the queue orders it before every thread's read.
+  bool is_simulated_ = false;
   const report_sink sink_;
   const duration shutdown_timeout_;
   slab slots_;
