@@ -11,14 +11,22 @@ namespace {
 struct printer {
   std::ostream& out;
 
-  void operator()(const crash_report& r) const {
+  template <class Report>
+  void process_of(const Report& r) const {
     out << "kv: process " << r.who << " (" << r.type;
     if (!r.name.empty()) out << ", " << r.name;
-    out << ") crashed\n    reason:       " << r.reason;
+    out << ')';
+  }
+  void operator()(const crash_report& r) const {
+    process_of(r);
+    out << " crashed\n    reason:       " << r.reason;
     if (!r.last_message.empty()) out << "\n    last message: " << r.last_message;
   }
   void operator()(const unhandled_report& r) const {
     out << "kv: process " << r.who << " (" << r.type << ") dropped a message it does not handle: " << r.message;
+  }
+  void operator()(const start_report& r) const {
+    out << "kv: supervisor " << r.supervisor << " started " << r.child << ": " << r.who;
   }
   void operator()(const restart_report& r) const {
     out << "kv: supervisor " << r.supervisor << " restarted " << r.child << ": " << r.old_pid << " ended (" << r.reason
@@ -27,6 +35,15 @@ struct printer {
   void operator()(const give_up_report& r) const {
     out << "kv: supervisor " << r.supervisor << " gives up after " << r.restarts
         << " restarts\n    last child: " << r.child << "\n    reason:     " << r.reason;
+  }
+  void operator()(const overload_report& r) const {
+    process_of(r);
+    out << " is overloaded: " << r.limit << " messages wait, more are dropped";
+  }
+  void operator()(const watchdog_report& r) const {
+    process_of(r);
+    out << " has not ended " << std::chrono::duration_cast<std::chrono::milliseconds>(r.since).count()
+        << " ms after it was told to (" << r.told << ")\n    still:        " << r.doing;
   }
   void operator()(const handler_report& r) const {
     out << "kv: event manager " << r.manager << " removed handler " << r.handler << ": " << r.why;
@@ -42,6 +59,7 @@ std::ostream& operator<<(std::ostream& out, const report& entry) {
 }
 
 void print_report(const report& entry) {
+  if (std::holds_alternative<start_report>(entry)) return;
   // One write a report, so that the blocks of two threads do not mix.
   std::ostringstream block;
   block << entry << '\n';

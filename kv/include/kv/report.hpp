@@ -1,6 +1,8 @@
 // What a runtime tells its operator: plain structs that print themselves.
 #pragma once
 
+#include <chrono>
+#include <cstdint>
 #include <functional>
 #include <iosfwd>
 #include <string>
@@ -27,6 +29,13 @@ struct unhandled_report {
   std::string message;  ///< type of the message
 };
 
+/// A supervisor started a child for the first time. As OTP's progress report, not printed by default.
+struct start_report {
+  pid supervisor;
+  std::string child;
+  pid who;
+};
+
 /// A supervisor restarted a child.
 struct restart_report {
   pid supervisor;
@@ -51,14 +60,33 @@ struct handler_report {
   std::string why;
 };
 
+/// A mailbox has reached its limit, and what is sent to it from now on is dropped. Reported once until it has emptied to
+/// half of the limit. See limit_mailbox.
+struct overload_report {
+  pid who;
+  std::string name;  ///< registered name, or empty
+  std::string type;  ///< class of the server
+  std::uint32_t limit = 0;
+};
+
+/// A process was told to end and has not: its callback neither returns nor blocks.
+struct watchdog_report {
+  pid who;
+  std::string name;  ///< registered name, or empty
+  std::string type;  ///< class of the server
+  exit_reason told;  ///< `kill`, or `shutdown` when the runtime ends and asks first
+  std::chrono::nanoseconds since{};
+  std::string doing;  ///< what it runs, or waits for
+};
+
 /// Something was found that should not be there, and was put right: an unknown message, a row that names no bucket.
 struct oddity_report {
   pid who;
   std::string what;
 };
 
-using report =
-    std::variant<crash_report, unhandled_report, restart_report, give_up_report, handler_report, oddity_report>;
+using report = std::variant<crash_report, unhandled_report, start_report, restart_report, give_up_report,
+                            overload_report, watchdog_report, handler_report, oddity_report>;
 
 /// Where reports go. Called from any thread, possibly from several at once; what it throws is dropped.
 using report_sink = std::function<void(const report&)>;
