@@ -185,9 +185,11 @@ TEST_CASE("lookers and the looked at do not get in each other's way" * needs_thr
   const auto echo = runtime.spawn<clerk>();
   constexpr int calls = 20'000;
   for (int i = 0; i < 2; ++i) {
-    probe.monitor(runtime.spawn([echo] {
-      for (int call = 0; call < calls; ++call) static_cast<void>(echo.call(&clerk::answer));
-    }));
+    probe.run([&] {
+      kv::spawn_monitor([echo] {
+        for (int call = 0; call < calls; ++call) static_cast<void>(echo.call(&clerk::answer));
+      });
+    });
   }
   std::size_t lines = 0;
   while (!probe.has<kv::down>()) {

@@ -154,7 +154,7 @@ TEST_CASE("a sender that is to wait goes on when there is room") {
     for (int i = first; i < first + many; ++i) kv::send(server, parcel{i});
   };
   for (int sender = 0; sender < 3; ++sender) {
-    probe.monitor(runtime.spawn([=] { send_all(sender * many); }));
+    probe.run([&] { kv::spawn_monitor([=] { send_all(sender * many); }); });
   }
   int last[3] = {-1, -1, -1};
   for (int count = 0; count < 3 * many; ++count) {

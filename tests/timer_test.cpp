@@ -19,10 +19,10 @@ struct tick {
   int number = 0;
 };
 
-struct alarm {
+struct waker {
   kv::pid owner;
   using messages = kv::message_types<tick>;
-  explicit alarm(kv::pid to) : owner(to) { kv::send_after(1ms, kv::self(), tick{1}); }
+  explicit waker(kv::pid to) : owner(to) { kv::send_after(1ms, kv::self(), tick{1}); }
   void handle(const tick& t) {
     if (t.number == 3) return kv::send(owner, t);
     kv::send_after(1ms, kv::self(), tick{t.number + 1});
@@ -187,7 +187,7 @@ TEST_CASE("timers work only inside a process") {
 TEST_CASE("a server sends itself a message for later") {
   kv::runtime runtime({.threads = 2});
   kv::testing::probe probe(runtime);
-  runtime.spawn<alarm>(probe.id());
+  runtime.spawn<waker>(probe.id());
   CHECK(probe.expect<tick>().number == 3);
 }
 
