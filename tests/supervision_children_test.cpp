@@ -211,10 +211,11 @@ TEST_CASE("terminate_child of a child that has just died by itself is no end tha
   probe p(runtime);
   const auto s = supervise(runtime, {spec_of(p, "a")});
   const auto a = p.expect<started>().who;
-  s.call([&](supervisor& self) {
-    kill_and_await(runtime, a);  // the supervisor has the news in its mailbox, and is busy
-    CHECK(self.terminate_child("a"));
-  });
+  {
+    const kv::testing::suspended frozen(runtime, s);
+    s.cast(&supervisor::terminate_child, "a");  // and behind it the news of the end
+    kill_and_await(runtime, a);
+  }
   CHECK_FALSE(info_of(s, "a").who);
   CHECK(seen.all<kv::restart_report>().empty());
   CHECK_FALSE(p.has<started>());
