@@ -1,6 +1,7 @@
 #include "children.hpp"
 
 #include <stdexcept>
+#include <string>
 
 namespace kv::detail {
 
@@ -25,6 +26,17 @@ void check_spec(const child_spec& spec) {
     throw std::invalid_argument("child " + spec.id +
                                 " supervises, so its shutdown must be infinity or brutal_kill, not a time");
   }
+}
+
+void check_delay(const restart_delay& how) {
+  const auto require = [](bool holds, const char* what) {
+    if (!holds) throw std::invalid_argument(std::string("restart_delay::") + what);
+  };
+  require(how.first.count() >= 0, "first must be 0 or more");
+  require(how.factor >= 1, "factor must be 1 or more");
+  require(how.most >= how.first, "most must be at least first");
+  require(how.jitter >= 0 && how.jitter <= 1, "jitter must be from 0 to 1");
+  require(how.stable_after.count() > 0, "stable_after must be more than 0");
 }
 
 bool is_end_of(pid who, const exit_signal& signal) {

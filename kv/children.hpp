@@ -8,6 +8,7 @@
 #include <kv/child_spec.hpp>
 #include <kv/process.hpp>
 #include <kv/report.hpp>
+#include <kv/restart_policy.hpp>
 
 namespace kv::detail {
 
@@ -23,6 +24,9 @@ start_attempt try_start(const child_spec& spec);
 
 /// Throws std::invalid_argument when the spec makes no sense by itself.
 void check_spec(const child_spec& spec);
+
+/// Throws std::invalid_argument when the delay makes no sense.
+void check_delay(const restart_delay& how);
 
 /// Asks a linked child to end as it wants to be asked, and waits until it is dead. Returns its true reason, also when it
 /// had ended before. The link stays until then: a supervisor that is killed meanwhile takes it along.

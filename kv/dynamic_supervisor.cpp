@@ -14,6 +14,7 @@ dynamic_supervisor::dynamic_supervisor(const dynamic_supervisor_options& options
   if (options.stop_within.count() < 0) {
     throw std::invalid_argument("dynamic_supervisor_options::stop_within must be 0 or more");
   }
+  detail::check_delay(options.delay);
   trap_exit(true);
 }
 
@@ -48,7 +49,9 @@ child_result dynamic_supervisor::start_child(child_spec spec) {
   if (!result.who) return result;
   detail::tell(start_report{self(), spec.id, result.who});
   if (spec.restart == restart::temporary) spec.start = nullptr;
-  kept_.emplace(result.who, std::make_unique<kept>(kept{.spec = std::move(spec)}));
+  auto row = std::make_unique<kept>(kept{.spec = std::move(spec)});
+  row->attempts.begin(now());
+  kept_.emplace(result.who, std::move(row));
   return result;
 }
 
@@ -70,8 +73,22 @@ void dynamic_supervisor::child_ended(kept_children::iterator child, const exit_r
     kept_.erase(child);
     return;
   }
-  count_end(*child->second, reason);
-  start_again(child, reason);
+  auto& c = *child->second;
+  count_end(c, reason);
+  const auto delay = c.attempts.after_end(options_.delay, now(), random());
+  if (delay.count() == 0) return start_again(child, reason);
+  retry_later(child->first, c, reason, delay);
+}
+
+void dynamic_supervisor::retry_later(pid old_pid, kept& child, const exit_reason& reason,
+                                     std::chrono::nanoseconds delay) {
+  child.is_restarting = true;
+  child.reason = reason;
+  if (delay.count() > 0) {
+    child.timer = send_after(delay, self(), retry{old_pid});
+  } else {
+    send(self(), retry{old_pid});  // others may speak in between
+  }
 }
 
 void dynamic_supervisor::count_end(const kept& child, const exit_reason& reason) {
@@ -89,14 +106,14 @@ void dynamic_supervisor::start_again(kept_children::iterator child, const exit_r
   history_.add({now(), c.spec.id, old_pid, attempt.who, reason, attempt.failure});
   detail::tell(restart_report{self(), c.spec.id, old_pid, attempt.who, reason});
   if (attempt.failure) {
-    c.reason = *attempt.failure;
-    count_end(c, c.reason);
-    return send(self(), retry{old_pid});
+    count_end(c, *attempt.failure);
+    return retry_later(old_pid, c, *attempt.failure, c.attempts.after_failure(options_.delay, random()));
   }
   auto moved = std::move(child->second);
   kept_.erase(child);
   if (!attempt.who) return;
   moved->is_restarting = false;
+  moved->attempts.has_started(now());
   ++moved->restarts;
   kept_.emplace(attempt.who, std::move(moved));
 }
@@ -114,6 +131,7 @@ child_result dynamic_supervisor::terminate_child(pid who) {
   const auto how = shutdown_of(who);
   if (const auto child = kept_.find(who); child != kept_.end()) {
     const bool is_down = child->second->is_restarting;
+    if (is_down) cancel(child->second->timer);
     kept_.erase(child);
     if (is_down) return {};
   } else if (children_.erase(who) == 0) {

@@ -1,7 +1,11 @@
 #include <kv/restart_policy.hpp>
 
+#include <algorithm>
+#include <cmath>
+#include <limits>
 #include <ostream>
 #include <stdexcept>
+#include <string>
 #include <utility>
 
 namespace kv {
@@ -15,6 +19,25 @@ bool restart_window::add(time_point now) {
   while (!times_.empty() && now - times_.front() > period_) times_.pop_front();
   times_.push_back(now);
   return times_.size() <= max_;
+}
+
+std::chrono::nanoseconds delay_before(unsigned attempt, const restart_delay& how, std::uint64_t random) noexcept {
+  if (how.first.count() == 0 || attempt == 0) return {};
+  const auto grown = static_cast<double>(how.first.count()) * std::pow(how.factor, attempt - 1);
+  const auto delay = std::min(grown, static_cast<double>(how.most.count()));  // also when it has grown to infinity
+  const auto chance = static_cast<double>(random >> 11U) * 0x1p-53;           // from 0 to less than 1
+  return std::chrono::nanoseconds(std::llround(delay * (1 - how.jitter * chance)));
+}
+
+std::chrono::nanoseconds restart_attempts::after_end(const restart_delay& how, time_point now,
+                                                     std::uint64_t random) noexcept {
+  if (now - started_ >= how.stable_after) count_ = 0;
+  return after_failure(how, random);
+}
+
+std::chrono::nanoseconds restart_attempts::after_failure(const restart_delay& how, std::uint64_t random) noexcept {
+  if (count_ < std::numeric_limits<unsigned>::max()) ++count_;
+  return delay_before(count_, how, random);
 }
 
 void restart_history::add(restart_event event) {

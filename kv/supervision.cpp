@@ -38,6 +38,7 @@ bool is_temporary(const child_spec& spec) { return spec.restart == restart::temp
 
 supervisor::supervisor(const supervisor_options& options, const std::function<std::vector<child_spec>()>& init)
     : options_(options), window_(options.max_restarts, options.period), history_(options.history) {
+  detail::check_delay(options_.delay);
   trap_exit(true);
   auto specs = init();
   check(options_, specs);
@@ -61,6 +62,7 @@ void supervisor::start_all() {
 void supervisor::has_started(child& c, pid who) {
   c.who = who;
   c.is = who ? state::running : state::down;
+  c.attempts.begin(now());
   if (who) detail::tell(start_report{self(), c.spec.id, who});
 }
 
@@ -119,7 +121,9 @@ void supervisor::child_ended(std::size_t index, const exit_reason& reason) {
   c.is = state::down;
   if (!should_restart(c.spec.restart, reason.is_orderly())) return stays_down(index);
   if (!window_.add(now())) give_up(c, reason);
-  restart_from(index, reason);
+  const auto delay = c.attempts.after_end(options_.delay, now(), random());
+  if (delay.count() == 0) return restart_from(index, reason);
+  retry_later(index, reason, delay);
 }
 
 void supervisor::stays_down(std::size_t index) {
@@ -134,7 +138,7 @@ void supervisor::stays_down(std::size_t index) {
 
 void supervisor::restart_from(std::size_t index, const exit_reason& reason) {
   if (options_.strategy == strategy::one_for_one) {
-    start_again(children_[index], reason);
+    start_again(index, reason);
     return;
   }
   take_down_group(index);
@@ -151,29 +155,43 @@ void supervisor::take_down_group(std::size_t index) {
 }
 
 void supervisor::start_waiting(const exit_reason& reason) {
-  for (auto& c : children_) {
+  for (std::size_t i = 0; i < children_.size(); ++i) {
     // After a failure those behind go on waiting: the retry starts it and, by this same way, them.
-    if (c.is == state::waiting && !start_again(c, reason)) return;
+    if (children_[i].is == state::waiting && !start_again(i, reason)) return;
   }
 }
 
-bool supervisor::start_again(child& c, const exit_reason& reason) {
+bool supervisor::start_again(std::size_t index, const exit_reason& reason) {
+  auto& c = children_[index];
   const auto attempt = detail::try_start(c.spec);
   history_.add({now(), c.spec.id, c.old_pid, attempt.who, reason, attempt.failure});
   detail::tell(restart_report{self(), c.spec.id, c.old_pid, attempt.who, reason});
   if (attempt.failure) {
-    // Counts as another end, so the window bounds the attempts; others may speak in between.
+    // Counts as another end, so the window bounds the attempts.
     if (!window_.add(now())) give_up(c, *attempt.failure);
-    c.is = state::restarting;
-    c.reason = *attempt.failure;
-    c.ticket = ++last_ticket_;
-    send(self(), retry{c.ticket});
+    retry_later(index, *attempt.failure, c.attempts.after_failure(options_.delay, random()));
     return false;
   }
   c.who = attempt.who;
   c.is = c.who ? state::running : state::down;
+  c.attempts.has_started(now());
   if (c.who) ++c.restarts;
   return true;
+}
+
+void supervisor::retry_later(std::size_t index, const exit_reason& reason, std::chrono::nanoseconds delay) {
+  const auto id = children_[index].spec.id;
+  // Nobody who cannot go on without it is left up for that long.
+  if (delay.count() > 0 && options_.strategy != strategy::one_for_one) take_down_group(index);
+  auto& c = *find(id);  // temporary siblings are gone
+  c.is = state::restarting;
+  c.reason = reason;
+  c.ticket = ++last_ticket_;
+  if (delay.count() > 0) {
+    c.timer = send_after(delay, self(), retry{c.ticket});
+  } else {
+    send(self(), retry{c.ticket});  // others may speak in between
+  }
 }
 
 void supervisor::handle(const retry& due) {
@@ -213,6 +231,7 @@ child_result supervisor::delete_child(std::string_view id) {
 }
 
 void supervisor::stop(child& c) {
+  if (c.is == state::restarting) cancel(c.timer);
   c.is = state::down;
   const auto who = std::exchange(c.who, {});
   if (!who) return;

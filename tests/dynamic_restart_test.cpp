@@ -178,6 +178,7 @@ TEST_CASE("a dynamic child that is about to be restarted is counted, has no pid 
   CHECK(p.expect<child_result>() == child_result{code::not_found});
   CHECK(s.call(&dynamic_supervisor::count_children) == kv::child_counts{});
   CHECK(seen.all<kv::restart_report>().size() == 1);
+  CHECK(seen.all<kv::oddity_report>().empty());  // nobody was there to be stopped
 }
 
 TEST_CASE("a dynamic supervisor has no more children than it may, and says how many those are") {

@@ -16,6 +16,7 @@
 #include <kv/child_spec.hpp>
 #include <kv/process.hpp>
 #include <kv/restart_policy.hpp>
+#include <kv/timer.hpp>
 
 namespace kv {
 
@@ -28,7 +29,8 @@ struct dynamic_supervisor_options {
   /// More than `max_restarts` within `period`, over all children, and the supervisor gives up.
   unsigned max_restarts = 3;
   std::chrono::nanoseconds period = std::chrono::seconds(5);  ///< more than 0
-  std::size_t history = 16;                                   ///< how many restarts history() remembers
+  restart_delay delay = {};
+  std::size_t history = 16;  ///< how many restarts history() remembers
 };
 
 /// A process that starts children when asked, of which there may be a million, and ends all of them at the same time.
@@ -90,6 +92,8 @@ class dynamic_supervisor {
     unsigned restarts = 0;
     bool is_restarting = false;  // down, and a retry is under way that starts it
     exit_reason reason = {};     // why
+    restart_attempts attempts = {};
+    timer_ref timer = {};  // that sends the retry, if it is delayed
   };
   struct retry {
     pid old_pid;
@@ -108,6 +112,7 @@ class dynamic_supervisor {
   std::size_t size() const noexcept { return children_.size() + kept_.size(); }
   void child_ended(kept_children::iterator child, const exit_reason& reason);
   void start_again(kept_children::iterator child, const exit_reason& reason);
+  void retry_later(pid old_pid, kept& child, const exit_reason& reason, std::chrono::nanoseconds delay);
   void count_end(const kept& child, const exit_reason& reason);
   void stop_all();
   /// Asks each as it wants to be asked. Returns the times that they have, without those that have no end.

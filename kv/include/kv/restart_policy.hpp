@@ -4,6 +4,7 @@
 
 #include <chrono>
 #include <cstddef>
+#include <cstdint>
 #include <deque>
 #include <iosfwd>
 #include <optional>
@@ -33,6 +34,49 @@ class restart_window {
   unsigned max_;
   std::chrono::nanoseconds period_;
   std::deque<time_point> times_;
+};
+
+/// How long a supervisor waits before it starts a child again: not at all by default; otherwise longer each time, and not
+/// always equally long, so that children of one cause do not all come back at the same moment. Until then which_children
+/// shows the child as restarting, and siblings that have to be restarted with it are down.
+///
+///     kv::supervisor_options{.max_restarts = 20, .period = 10min, .delay = {.first = 100ms}}
+///
+/// Leave room for it in max_restarts and period: a delayed restart counts as any other.
+struct restart_delay {
+  std::chrono::nanoseconds first{0};                         ///< before the first attempt; 0 is no delay, before any
+  double factor = 2;                                         ///< from one attempt to the next; 1 or more
+  std::chrono::nanoseconds most = std::chrono::seconds(30);  ///< no delay is longer; `first` or more
+  double jitter = 0.2;  ///< which part of each delay is left to chance, from 0 to 1
+  /// A child that has lived so long when it ends is a new case: it begins with `first`. More than 0.
+  std::chrono::nanoseconds stable_after = std::chrono::minutes(1);
+};
+
+/// Returns how long to wait before that attempt, the first being 1. `random` is any number, evenly distributed: 0 gives
+/// the longest delay. Pure.
+std::chrono::nanoseconds delay_before(unsigned attempt, const restart_delay& how, std::uint64_t random) noexcept;
+
+/// The attempts to keep one child running. Pure.
+class restart_attempts {
+ public:
+  using time_point = restart_window::time_point;
+
+  /// Somebody started it, or its supervisor for the first time.
+  void begin(time_point now) noexcept { *this = restart_attempts(now); }
+  /// Its supervisor has started it again.
+  void has_started(time_point now) noexcept { started_ = now; }
+  /// It has ended. Returns how long to wait.
+  std::chrono::nanoseconds after_end(const restart_delay& how, time_point now, std::uint64_t random) noexcept;
+  /// It did not start. Returns how long to wait.
+  std::chrono::nanoseconds after_failure(const restart_delay& how, std::uint64_t random) noexcept;
+
+  restart_attempts() = default;
+
+ private:
+  explicit restart_attempts(time_point now) noexcept : started_(now) {}
+
+  time_point started_{};
+  unsigned count_ = 0;
 };
 
 /// A start of a child that was not its first, or that failed.

@@ -15,6 +15,7 @@
 #include <kv/partition_supervisor.hpp>
 #include <kv/process.hpp>
 #include <kv/restart_policy.hpp>
+#include <kv/timer.hpp>
 
 namespace kv {
 
@@ -41,6 +42,7 @@ struct supervisor_options {
   unsigned max_restarts = 3;
   std::chrono::nanoseconds period = std::chrono::seconds(5);  ///< more than 0
   kv::auto_shutdown auto_shutdown = auto_shutdown::never;
+  restart_delay delay = {};
   std::size_t history = 16;  ///< how many restarts history() remembers
 };
 
@@ -104,9 +106,11 @@ class supervisor {
     state is = state::down;
     pid who = {};  // while it is running
     unsigned restarts = 0;
+    restart_attempts attempts = {};
     pid old_pid = {};          // who it was
     exit_reason reason = {};   // why it is restarting
     std::uint64_t ticket = 0;  // of the retry that it waits for
+    timer_ref timer = {};      // that sends it, if it is delayed
   };
   struct retry {
     std::uint64_t ticket;
@@ -124,7 +128,8 @@ class supervisor {
   void restart_from(std::size_t index, const exit_reason& reason);
   void take_down_group(std::size_t index);
   void start_waiting(const exit_reason& reason);
-  bool start_again(child& c, const exit_reason& reason);
+  bool start_again(std::size_t index, const exit_reason& reason);
+  void retry_later(std::size_t index, const exit_reason& reason, std::chrono::nanoseconds delay);
   child_result start_on_request(child& c);
   void stop(child& c);
   void stop_all();
