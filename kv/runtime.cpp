@@ -22,6 +22,10 @@ const runtime_options& checked(const runtime_options& options) {
     throw std::invalid_argument("runtime_options::max_stacks is " + std::to_string(options.max_stacks) +
                                 "; at least one for each thread is needed: " + std::to_string(options.threads));
   }
+  if (options.kill_timeout.count() <= 0) {
+    throw std::invalid_argument("runtime_options::kill_timeout is " + std::to_string(options.kill_timeout.count()) +
+                                " ns; it must be more than 0");
+  }
   if (!options.on_report) throw std::invalid_argument("runtime_options::on_report is empty; pass a function");
   return options;
 }
@@ -36,7 +40,7 @@ runtime::runtime(const runtime_options& options)
     : runtime(options, detail::substitute != nullptr ? *detail::substitute : detail::executor_factory(on_threads)) {}
 
 runtime::runtime(const runtime_options& options, const detail::executor_factory& make)
-    : core_(std::make_unique<detail::core>(checked(options).on_report, options.shutdown_timeout)) {
+    : core_(std::make_unique<detail::core>(checked(options))) {
   core_->start(make(*core_, options));
 }
 
@@ -53,9 +57,7 @@ void runtime::exit(pid whom, const exit_reason& reason) {
 
 bool runtime::alive(pid id) const noexcept { return core_->alive(id); }
 
-void runtime::register_name(std::string name, pid who, std::type_index type) {
-  core_->register_name(std::move(name), who, type);
-}
+void runtime::register_name(std::string name, pid process) { core_->register_name(std::move(name), process); }
 
 bool runtime::unregister_name(std::string_view name) { return core_->unregister_name(name); }
 
@@ -65,10 +67,16 @@ std::optional<pid> runtime::whereis(std::string_view name, std::type_index type)
   return core_->whereis(name, type);
 }
 
+std::vector<std::pair<std::string, pid>> runtime::registered() const { return core_->registered(); }
+
 std::chrono::steady_clock::time_point runtime::now() const noexcept { return core_->exec().now(); }
 
 std::vector<pid> runtime::processes() const { return core_->processes(); }
 
 std::size_t runtime::process_count() const noexcept { return core_->live_count(); }
+
+std::optional<process_info> runtime::info(pid id) const { return core_->info(id); }
+
+std::string runtime::dump() const { return core_->dump(); }
 
 }  // namespace kv
