@@ -1,10 +1,12 @@
 #include <kv/runtime.hpp>
 
 #include <cassert>
+#include <iostream>
 #include <stdexcept>
 
 #include <kv/process.hpp>
 
+#include "report_printer.hpp"
 #include "substitute.hpp"
 #include "thread_executor.hpp"
 
@@ -22,7 +24,6 @@ const runtime_options& checked(const runtime_options& options) {
     throw std::invalid_argument("runtime_options::max_stacks is " + std::to_string(options.max_stacks) +
                                 "; at least one for each thread is needed: " + std::to_string(options.threads));
   }
-  if (!options.on_report) throw std::invalid_argument("runtime_options::on_report is empty; pass a function");
   return options;
 }
 
@@ -36,7 +37,9 @@ runtime::runtime(const runtime_options& options)
     : runtime(options, detail::substitute != nullptr ? *detail::substitute : detail::executor_factory(on_threads)) {}
 
 runtime::runtime(const runtime_options& options, const detail::executor_factory& make)
-    : core_(std::make_unique<detail::core>(checked(options).on_report, options.shutdown_timeout)) {
+    : printer_(options.on_report ? nullptr : std::make_unique<detail::report_printer>(std::cerr)),
+      core_(std::make_unique<detail::core>(checked(options).on_report ? options.on_report : printing_sink(),
+                                           options.shutdown_timeout)) {
   core_->start(make(*core_, options));
 }
 
@@ -44,6 +47,11 @@ runtime::~runtime() {
   assert((detail::current_process == nullptr || detail::current_process->home != core_.get()) &&
          "a runtime cannot be destroyed by one of its own processes");
   core_->shut_down();
+}
+
+/// The clock of the printer is the core's, which is there by the time that anybody reports.
+report_sink runtime::printing_sink() {
+  return [this](const report& entry) { printer_->print(entry, core_->exec().now()); };
 }
 
 void runtime::exit(pid whom, const exit_reason& reason) {

@@ -17,6 +17,10 @@
 
 namespace kv {
 
+namespace detail {
+class report_printer;
+}
+
 /// How a runtime is set up. The defaults suit a server; leave them alone until a measurement says otherwise.
 struct runtime_options {
   /// Scheduler threads. At least 1; one per core by default.
@@ -28,8 +32,9 @@ struct runtime_options {
   std::size_t max_stacks = 16'000;
   /// How long the destructor waits for each process that traps exits to end by itself, before it kills.
   std::chrono::nanoseconds shutdown_timeout = std::chrono::seconds(5);
-  /// Where reports go. Called from any thread.
-  report_sink on_report = print_report;
+  /// Where reports go. Called from any thread. Empty: to standard error, at most 20 a second; of the others a line
+  /// says how many of which kind were left out.
+  report_sink on_report = {};
 
   static constexpr std::size_t min_stack_size = 16 * 1024;
 };
@@ -129,7 +134,9 @@ class runtime {
  private:
   void register_name(std::string name, pid who, std::type_index type);
   std::optional<pid> whereis(std::string_view name, std::type_index type) const;
+  report_sink printing_sink();
 
+  std::unique_ptr<detail::report_printer> printer_;  // the default sink; outlives the core, which may report to its end
   std::unique_ptr<detail::core> core_;
 };
 
