@@ -1,12 +1,11 @@
 // What a runtime reports goes into the log of your program.
 #include <iostream>
 #include <stdexcept>
-#include <string>
 
 #include <kv/kv.hpp>
 
 struct fridge {
-  std::string open() { throw std::runtime_error("the milk is sour"); }
+  void open() { throw std::runtime_error("the milk is sour"); }
 };
 
 /// Stands for the logger that your program has already.
