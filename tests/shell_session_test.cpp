@@ -36,7 +36,7 @@ TEST_CASE("creating a bucket again changes nothing") {
 
 TEST_CASE("every command on an unknown bucket answers NOT FOUND") {
   shell_fixture shell;
-  for (const char* line : {"PUT b k v", "GET b k", "DELETE b k", "LOOKUP b", "STOP b", "KILL b"}) {
+  for (const char* line : {"PUT b k v", "GET b k", "DELETE b k", "SUBSCRIBE b", "LOOKUP b", "STOP b", "KILL b"}) {
     CAPTURE(line);
     CHECK(shell(line) == "NOT FOUND\n");
   }
