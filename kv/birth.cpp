@@ -9,15 +9,20 @@ namespace kv::detail {
 
 // Names ----------------------------------------------------------------------------------------------------------
 
-void core::register_name(std::string name, pid who, std::type_index type) {
+void core::register_name(std::string name, pid who) {
   interleave();
-  if (auto* const p = find(who)) p->has_names.store(true);
+  const std::type_info* type = nullptr;
+  if (auto* const p = find(who)) {
+    p->has_names.store(true);
+    type = p->type.load(std::memory_order_acquire);
+  }
   const auto is_alive = [this](pid id) {
     const auto* const p = find(id);
     return p != nullptr && p->generation.load() == id.generation;
   };
   if (!is_alive(who)) throw call_error(call_error::code::noproc, who);
-  if (const auto holder = names_->add(name, {who, type}, is_alive)) throw name_taken(name, *holder);
+  const name_directory::entry entry{who, type == nullptr ? typeid(void) : *type};
+  if (const auto holder = names_->add(name, entry, is_alive)) throw name_taken(name, *holder);
   if (!is_alive(who)) names_->remove(name, who);  // it may have died before it had a name to give back
 }
 
@@ -43,20 +48,38 @@ std::optional<pid> core::holder_of(std::string_view name) const {
   return found && find(found->who) != nullptr ? std::optional(found->who) : std::nullopt;
 }
 
-std::string core::name_of(pid id) const { return names_->name_of(id); }
+std::string core::name_of(pid id) const {
+  auto names = names_->names_of(id);
+  return names.empty() ? std::string() : std::move(names.front());
+}
+
+std::vector<std::pair<std::string, pid>> core::registered() const {
+  interleave_quietly();
+  auto all = names_->all();
+  std::erase_if(all, [this](const auto& row) { return find(row.second) == nullptr; });
+  std::ranges::sort(all);
+  return all;
+}
 
 // Birth ----------------------------------------------------------------------------------------------------------
 
 process& core::create(birth what) {
   interleave();
   auto* const parent = current_process != nullptr && current_process->home == this ? current_process : nullptr;
-  if (what.link && parent == nullptr) throw std::logic_error("spawn_link: only a process can be linked to its child");
+  if ((what.link || what.monitor != nullptr) && parent == nullptr) {
+    throw std::logic_error("spawn_link, spawn_monitor: only a process can be tied to its child");
+  }
   // What may fail for want of memory comes first.
   std::unique_ptr<relations> bonds;
+  if (what.link || what.monitor != nullptr) bonds = std::make_unique<relations>();
   if (what.link) {
-    bonds = std::make_unique<relations>();
     bonds->links.insert(parent->id());
     parent->ties().links.reserve_one();
+  }
+  if (what.monitor != nullptr) {
+    what.monitor->id = ++parent->refs_given;
+    bonds->watchers.insert({parent->id(), *what.monitor});
+    parent->business().monitoring.reserve(parent->business().monitoring.size() + 1);
   }
   auto* const p = slots_.take();
   if (p == nullptr) throw std::runtime_error("the runtime is shutting down: nothing can be started");
@@ -68,15 +91,17 @@ process& core::create(birth what) {
   p->is_starting = true;
   if (parent != nullptr) {
     p->parent = parent->id();
+    if (const auto* const own = parent->business_if_any()) p->restarts = own->next_restarts;
   } else if (!what.leaf) {
     p->root_serial.store(root_serials_.fetch_add(1, std::memory_order_relaxed) + 1, std::memory_order_relaxed);
   }
   p->bonds = std::move(bonds);
   if (what.link) parent->ties().links.insert(p->id());
+  if (what.monitor != nullptr) parent->business().monitoring.emplace(what.monitor->id, errands::watched{p->id(), {}});
   observe(*p, step::kind::starts, &p->body->type(), p->parent);
   if (what.name.empty()) return *p;
   try {
-    register_name(std::move(what.name), p->id(), p->body->type());
+    register_name(std::move(what.name), p->id());
   } catch (...) {
     abandon(*p);
     throw;
@@ -86,9 +111,17 @@ process& core::create(birth what) {
 
 void core::abandon(process& p) noexcept {
   p.end_with(exit_reason::normal);
-  const auto id = p.id();
-  if (current_process != nullptr && current_process->bonds) current_process->bonds->links.erase(id);
+  if (current_process != nullptr) untie(*current_process, p.id());
   finish(p);
+}
+
+/// A child that could not be started is nobody's.
+void core::untie(process& parent, pid child) noexcept {
+  if (!parent.bonds) return;
+  parent.bonds->links.erase(child);
+  if (auto* const own = parent.business_if_any()) {
+    boost::unordered::erase_if(own->monitoring, [child](const auto& row) { return row.second.target == child; });
+  }
 }
 
 void core::start_inline(process& p, action& start) {
@@ -141,7 +174,7 @@ void core::start_elsewhere(process& p, std::unique_ptr<request> start) {
   }
   const auto& reply = static_cast<request&>(*waiting.reply);
   if (!reply.failed) return;
-  if (self.bonds) self.bonds->links.erase(id);
+  untie(self, id);
   throw start_error("start of " + type_name(*type) + ": " + to_string(reply.failure), reply.failure);
 }
 

@@ -7,9 +7,11 @@
 
 #include <kv/detail/table_directory.hpp>
 #include <kv/detail/table_guard.hpp>
+#include <kv/runtime.hpp>
 
 #include "allocation.hpp"
 #include "names.hpp"
+#include "timer_queue.hpp"
 
 namespace kv::detail {
 
@@ -23,13 +25,15 @@ std::uint32_t next_node() noexcept {
 
 }  // namespace
 
-core::core(report_sink sink, duration shutdown_timeout)
+core::core(const runtime_options& options)
     : node_(next_node()),
-      sink_(std::move(sink)),
-      shutdown_timeout_(shutdown_timeout),
+      sink_(options.on_report),
+      shutdown_timeout_(options.shutdown_timeout),
+      kill_timeout_(options.kill_timeout),
       slots_(*this),
       names_(std::make_unique<name_directory>()),
-      tables_(std::make_unique<table_directory>()) {}
+      tables_(std::make_unique<table_directory>()),
+      timers_(std::make_unique<timer_queue>()) {}
 
 core::~core() = default;
 
@@ -46,34 +50,47 @@ void core::report_now(const report& entry) const noexcept {
   }
 }
 
-time_point core::deadline_after(duration timeout) noexcept {
+time_point core::deadline_after(duration timeout) noexcept { return deadline_after(timeout, executor_->now()); }
+
+time_point core::deadline_after(duration timeout, time_point now) noexcept {
   if (timeout.count() <= 0) return time_point::min();
-  return timeout >= infinity ? time_point::max() : executor_->now() + timeout;
+  return timeout >= infinity ? time_point::max() : now + timeout;
 }
 
 // Messages -------------------------------------------------------------------------------------------------------
 
-message_ptr core::try_deliver(pid to, message_ptr what, executor::urgency how) noexcept {
+core::delivery core::try_deliver(pid to, message_ptr& what, executor::urgency how) noexcept {
   auto* const p = find(to);
-  if (p == nullptr) return what;
+  if (p == nullptr) return delivery::dead;
   interleave_quietly();  // it may die now, and another live in its slot
   what->generation = to.generation;
+  // Acquire pairs with limit_mailbox(): who sees it bounded finds the bound.
+  if (p->is_bounded.load(std::memory_order_acquire)) [[unlikely]] {
+    if (const auto result = count(*p, *what); result != delivery::done) return result;
+  }
   switch (p->mailbox.push(what.get())) {
-    case inbox::pushed::closed: return what;
+    case inbox::pushed::closed: return delivery::dead;
     case inbox::pushed::wake: executor_->ready(*p, how); break;
     case inbox::pushed::queued: break;
   }
   what.release();  // the mailbox owns it by now, and may be through with it
-  return nullptr;
+  return delivery::done;
 }
 
 bool core::deliver(pid to, message_ptr what, executor::urgency how) noexcept {
-  return try_deliver(to, std::move(what), how) == nullptr;
+  const auto result = try_deliver(to, what, how);
+  if (result == delivery::full) drop(to);
+  return result == delivery::done;
 }
 
 void core::send(pid to, std::unique_ptr<signal> what) noexcept {
-  auto rest = try_deliver(to, std::move(what), executor::urgency::soon);
-  if (rest) bounce(to, std::move(rest), exit_reason::noproc);
+  const bool is_kill = what->operation == signal::op::exit && what->reason.what() == exit_reason::kind::kill;
+  message_ptr node = std::move(what);
+  if (try_deliver(to, node, executor::urgency::soon) != delivery::done) {
+    bounce(to, std::move(node), exit_reason::noproc);
+  } else if (is_kill) {
+    watch_killed(to);
+  }
 }
 
 void core::send_signal(pid to, signal::op what, pid from, const exit_reason& why, monitor_ref ref) noexcept {
@@ -98,12 +115,18 @@ std::unique_ptr<request> core::transact(pid to, std::unique_ptr<request> what, d
   if (self.id() == to) throw call_error(call_error::code::calling_self, to);
   refuse_to_block(self, "call another process");
   const auto* const function = &what->type();
-  suspension waiting{.awaited = ++self.refs_given, .callee = to, .wanted = {&function, 1}};
+  const auto now = executor_->now();
+  const auto deadline = deadline_after(timeout, now);
+  suspension waiting{.awaited = ++self.refs_given, .since = now, .callee = to, .wanted = {&function, 1}};
   what->caller = self.id();
   what->caller_core = self.home;
   what->ref = waiting.awaited;
-  const auto deadline = deadline_after(timeout);
-  if (!deliver(to, std::move(what), executor::urgency::handoff)) throw call_error(call_error::code::noproc, to);
+  message_ptr node = std::move(what);
+  switch (try_deliver(to, node, executor::urgency::handoff)) {
+    case delivery::dead: throw call_error(call_error::code::noproc, to);
+    case delivery::full: drop(to); throw call_error(call_error::code::overloaded, to);
+    case delivery::done: break;
+  }
   while (!waiting.reply) {
     if (!wait(self, waiting, deadline)) throw call_error(call_error::code::timeout, to);
   }
@@ -127,6 +150,7 @@ bool core::wait(process& self, suspension& how, time_point deadline) {
   bool in_time = true;
   if (!self.mailbox.has_messages()) {
     throw_if_ending(self);
+    if (how.since == time_point{}) how.since = executor_->now();
     in_time = executor_->suspend(self, deadline);
   }
   drain(self);
@@ -134,9 +158,20 @@ bool core::wait(process& self, suspension& how, time_point deadline) {
   return in_time;
 }
 
-void core::throw_if_ending(const process& self) {
+void core::throw_if_ending(process& self) {
   // What is destroyed on the way out may still call: another exception would end the program.
-  if (self.must_exit && !self.is_ending && std::uncaught_exceptions() == 0) throw unwind{};
+  if (!self.must_exit || self.is_ending || std::uncaught_exceptions() > 0) return;
+  if (self.is_unwinding) report_swallowed(self);
+  self.is_unwinding = true;
+  throw unwind{};
+}
+
+void core::report_swallowed(process& p) noexcept {
+  if (p.has_swallowed) return;
+  p.has_swallowed = true;
+  const reliable_memory here;
+  report_now(oddity_report{p.id(), "a catch (...) of " + type_name(p.body->type()) +
+                                       " has swallowed the exception that ends it; it must rethrow what it does not know"});
 }
 
 // Bonds ----------------------------------------------------------------------------------------------------------
@@ -144,15 +179,24 @@ void core::throw_if_ending(const process& self) {
 monitor_ref core::monitor(process& self, pid target, std::string tag) {
   const monitor_ref ref{++self.refs_given};
   auto news = std::make_unique<signal>(signal::op::monitor, self.id(), exit_reason{}, ref);
-  self.ties().monitoring.emplace(ref.id, relations::watched{target, std::move(tag)});
+  self.business().monitoring.emplace(ref.id, errands::watched{target, std::move(tag)});
   tie(target, std::move(news));
   return ref;
 }
 
+monitor_ref core::monitor(process& self, std::string_view name, std::string tag) {
+  if (const auto target = whereis(name)) return monitor(self, *target, std::move(tag));
+  const monitor_ref ref{++self.refs_given};
+  self.queue.push(std::make_unique<letter_of<down>>(down{pid{}, exit_reason::noproc, ref, std::move(tag)}));
+  if (self.is_leaf.load(std::memory_order_relaxed)) self.needs_settling = true;  // it may run on its caller's stack
+  return ref;
+}
+
 void core::demonitor(process& self, monitor_ref ref, bool flush) {
-  if (const auto row = self.ties().monitoring.find(ref.id); row != self.bonds->monitoring.end()) {
+  auto& monitoring = self.business().monitoring;
+  if (const auto row = monitoring.find(ref.id); row != monitoring.end()) {
     tie(row->second.target, std::make_unique<signal>(signal::op::demonitor, self.id(), exit_reason{}, ref));
-    self.bonds->monitoring.erase(row);  // a `down` that is under way finds nothing and is dropped
+    monitoring.erase(row);  // a `down` that is under way finds nothing and is dropped
   }
   if (!flush) return;
   drain(self);
@@ -211,7 +255,9 @@ void core::end_root(pid root) noexcept {
   suspension waiting;
   const auto deadline = deadline_after(shutdown_timeout_);
   while (who.self().queue.empty()) {
-    if (!wait(who.self(), waiting, deadline)) break;
+    if (wait(who.self(), waiting, deadline)) continue;
+    report_stubborn(root, exit_reason::shutdown, shutdown_timeout_);
+    break;
   }
   demonitor(who.self(), ref, true);
 }

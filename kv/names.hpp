@@ -7,6 +7,8 @@
 #include <string>
 #include <string_view>
 #include <typeindex>
+#include <utility>
+#include <vector>
 
 #include <boost/unordered/unordered_flat_map.hpp>
 
@@ -49,13 +51,21 @@ class name_directory {
     boost::unordered::erase_if(names_, [who](const auto& row) { return row.second.who == who; });
   }
 
-  /// Returns a name of `who`, or an empty one. O(names).
-  std::string name_of(pid who) const {
+  /// Returns the names of `who`. O(names).
+  std::vector<std::string> names_of(pid who) const {
     const std::shared_lock lock(mutex_);
+    std::vector<std::string> result;
     for (const auto& [name, holder] : names_) {
-      if (holder.who == who) return name;
+      if (holder.who == who) result.push_back(name);
     }
-    return {};
+    return result;
+  }
+
+  std::vector<std::pair<std::string, pid>> all() const {
+    const std::shared_lock lock(mutex_);
+    std::vector<std::pair<std::string, pid>> result;
+    for (const auto& [name, holder] : names_) result.emplace_back(name, holder.who);
+    return result;
   }
 
   std::optional<entry> find(std::string_view name) const {

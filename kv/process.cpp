@@ -1,6 +1,7 @@
 #include <kv/process.hpp>
 
 #include <stdexcept>
+#include <string>
 
 namespace kv {
 
@@ -21,6 +22,11 @@ monitor_ref monitor(pid target, std::string tag) {
   auto& p = this_process();
   p.home->interleave();
   return p.home->monitor(p, target, std::move(tag));
+}
+
+monitor_ref monitor(std::string_view name) {
+  auto& p = this_process();
+  return p.home->monitor(p, name, std::string(name));
 }
 
 void demonitor(monitor_ref ref, bool flush) {
@@ -46,7 +52,9 @@ void unlink(pid peer) {
 }
 
 void exit(const exit_reason& reason) {
-  this_process().end_with(reason);
+  auto& p = this_process();
+  p.end_with(reason);
+  p.is_unwinding = true;
   throw detail::unwind{};
 }
 
@@ -56,13 +64,64 @@ void exit(pid whom, const exit_reason& reason) {
   p.home->send_exit(whom, p.id(), reason);
 }
 
-bool trap_exit(bool on) { return std::exchange(this_process().traps_exits, on); }
+bool trap_exit(bool on) {
+  auto& p = this_process();
+  const bool before = p.traps_exits;
+  p.traps_exits = on;
+  return before;
+}
+
+alias make_alias() {
+  auto& p = this_process();
+  const auto number = ++p.refs_given;
+  p.business().aliases.insert(number);
+  return {p.id(), number};
+}
+
+bool unalias(alias address) {
+  auto& p = this_process();
+  auto* const own = p.business_if_any();
+  if (address.who != p.id() || own == nullptr || own->aliases.erase(address.number) == 0) return false;
+  // Of those that have come but were not taken, too.
+  while (p.queue.take_first([&](const detail::message& m) {
+    return m.is_addressed && static_cast<const detail::letter&>(m).alias() == address.number;
+  })) {
+  }
+  return true;
+}
+
+void limit_mailbox(std::uint32_t limit, when_full how) {
+  auto& p = this_process();
+  p.home->limit_mailbox(p, limit, how);
+}
+
+void idle_after(std::chrono::nanoseconds time) {
+  auto& p = this_process();
+  if (time.count() <= 0) {
+    throw std::invalid_argument("idle_after: the time is " + std::to_string(time.count()) +
+                                " ns; it must be more than 0");
+  }
+  auto& idle = p.business().idle;
+  if (time >= infinity) return idle.reset();
+  if (!idle) idle = std::make_unique<detail::errands::idleness>();
+  idle->timeout = time;
+  idle->handled = 0;  // it counts from the end of this callback
+  p.needs_settling = true;
+}
+
+void detail::continue_with(std::unique_ptr<action> what) {
+  auto& p = this_process();
+  p.queue.push_front(std::move(what));
+  p.needs_settling = true;
+}
 
 std::chrono::steady_clock::time_point now() { return this_process().home->exec().now(); }
 
 std::uint64_t random() { return this_process().home->exec().random(); }
 
 std::optional<pid> whereis(std::string_view name) { return this_process().home->whereis(name); }
+
+void register_name(std::string name, pid process) { this_process().home->register_name(std::move(name), process); }
 
 namespace {
 
@@ -71,11 +130,7 @@ class stop_request final : public detail::request {
  public:
   explicit stop_request(const exit_reason& reason) : reason_(reason) {}
   const std::type_info& type() const noexcept override { return typeid(stop_request); }
-  void run(void*) override {
-    auto& self = *detail::current_process;
-    self.body->on_exit(reason_);
-    self.end_with(reason_);
-  }
+  void run(void*) override { detail::current_process->end_with(reason_); }
 
  private:
   exit_reason reason_;

@@ -24,6 +24,10 @@ const runtime_options& checked(const runtime_options& options) {
     throw std::invalid_argument("runtime_options::max_stacks is " + std::to_string(options.max_stacks) +
                                 "; at least one for each thread is needed: " + std::to_string(options.threads));
   }
+  if (options.kill_timeout.count() <= 0) {
+    throw std::invalid_argument("runtime_options::kill_timeout is " + std::to_string(options.kill_timeout.count()) +
+                                " ns; it must be more than 0");
+  }
   return options;
 }
 
@@ -38,8 +42,7 @@ runtime::runtime(const runtime_options& options)
 
 runtime::runtime(const runtime_options& options, const detail::executor_factory& make)
     : printer_(options.on_report ? nullptr : std::make_unique<detail::report_printer>(std::cerr)),
-      core_(std::make_unique<detail::core>(checked(options).on_report ? options.on_report : printing_sink(),
-                                           options.shutdown_timeout)) {
+      core_(std::make_unique<detail::core>(with_sink(checked(options)))) {
   core_->start(make(*core_, options));
 }
 
@@ -50,8 +53,11 @@ runtime::~runtime() {
 }
 
 /// The clock of the printer is the core's, which is there by the time that anybody reports.
-report_sink runtime::printing_sink() {
-  return [this](const report& entry) { printer_->print(entry, core_->exec().now()); };
+runtime_options runtime::with_sink(runtime_options options) {
+  if (printer_) {
+    options.on_report = [this](const report& entry) { printer_->print(entry, core_->exec().now()); };
+  }
+  return options;
 }
 
 void runtime::exit(pid whom, const exit_reason& reason) {
@@ -61,9 +67,7 @@ void runtime::exit(pid whom, const exit_reason& reason) {
 
 bool runtime::alive(pid id) const noexcept { return core_->alive(id); }
 
-void runtime::register_name(std::string name, pid who, std::type_index type) {
-  core_->register_name(std::move(name), who, type);
-}
+void runtime::register_name(std::string name, pid process) { core_->register_name(std::move(name), process); }
 
 bool runtime::unregister_name(std::string_view name) { return core_->unregister_name(name); }
 
@@ -73,10 +77,16 @@ std::optional<pid> runtime::whereis(std::string_view name, std::type_index type)
   return core_->whereis(name, type);
 }
 
+std::vector<std::pair<std::string, pid>> runtime::registered() const { return core_->registered(); }
+
 std::chrono::steady_clock::time_point runtime::now() const noexcept { return core_->exec().now(); }
 
 std::vector<pid> runtime::processes() const { return core_->processes(); }
 
 std::size_t runtime::process_count() const noexcept { return core_->live_count(); }
+
+std::optional<process_info> runtime::info(pid id) const { return core_->info(id); }
+
+std::string runtime::dump() const { return core_->dump(); }
 
 }  // namespace kv

@@ -310,14 +310,22 @@ void simulator::stop() noexcept {
 // Time -----------------------------------------------------------------------------------------------------------
 
 std::optional<time_point> simulator::next_timer() const {
-  return timers_.empty() ? std::nullopt : std::optional((*timers_.begin())->deadline);
+  const auto next = std::min(next_wait(), core_.next_alarm());
+  return next == time_point::max() ? std::nullopt : std::optional(next);
+}
+
+/// Returns when the next wait ends by itself.
+time_point simulator::next_wait() const noexcept {
+  return timers_.empty() ? time_point::max() : (*timers_.begin())->deadline;
 }
 
 bool simulator::fire_next_timer() {
-  if (timers_.empty()) return false;
+  const auto next = next_timer();
+  if (!next) return false;
+  set_clock(*next);
+  if (core_.next_alarm() == *next) return core_.ring();
   auto& due = **timers_.begin();
   timers_.erase(timers_.begin());
-  set_clock(due.deadline);
   // When the claim is taken, the process is ready already: then what it waited for was in time.
   if (!due.who->mailbox.try_claim()) return true;
   due.timed_out = true;

@@ -56,6 +56,7 @@ class simulator final : public executor {
   void ready(process& p, urgency how) noexcept override;
   bool suspend(process& p, time_point deadline) override;
   void launch(process& p, std::unique_ptr<action> start) override;
+  void wake_at(time_point /*when*/) override {}  // it asks the queue of timers itself
   time_point now() noexcept override { return now_; }
   std::uint64_t random() noexcept override { return fate_.random(); }
   unsigned turn_length() noexcept override { return 1; }
@@ -82,6 +83,7 @@ class simulator final : public executor {
   /// Lets time pass until the next timer and ends that wait; false when there is none.
   bool fire_next_timer();
   std::optional<time_point> next_timer() const;
+  time_point next_wait() const noexcept;
   void set_clock(time_point to) noexcept { now_ = std::max(now_, to); }
   void hold(pid who) { held_.push_back(who); }
   void let_go(pid who) { std::erase(held_, who); }

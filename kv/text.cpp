@@ -34,6 +34,7 @@ std::string describe(call_error::code why, pid callee, const exit_reason& reason
     case call_error::code::noproc: return who + "noproc";
     case call_error::code::timeout: return who + "timeout";
     case call_error::code::calling_self: return who + "a process cannot call itself";
+    case call_error::code::overloaded: return who + "overloaded";
     case call_error::code::exited: break;
   }
   return who + to_string(reason);

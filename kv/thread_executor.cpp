@@ -178,7 +178,7 @@ bool scheduler_thread::has_work_for(std::size_t index) noexcept {
 // thread_executor ------------------------------------------------------------------------------------------------
 
 thread_executor::thread_executor(core& c, unsigned threads, std::size_t stack_size, std::size_t max_stacks)
-    : core_(c), stacks_(stack_size, max_stacks), patience_(spins()) {
+    : core_(c), alarm_(c), stacks_(stack_size, max_stacks), patience_(spins()) {
   for (std::size_t i = 0; i < threads; ++i) threads_.push_back(std::make_unique<scheduler_thread>(*this, i));
   for (auto& thread : threads_) thread->start();
 }
@@ -236,6 +236,7 @@ std::uint64_t thread_executor::random() noexcept {
 }
 
 void thread_executor::stop() noexcept {
+  alarm_.stop();
   stopping_.store(true, std::memory_order_release);
   for (auto& thread : threads_) thread->wake();
   for (auto& thread : threads_) thread->join();

@@ -13,6 +13,7 @@
 
 #include <kv/detail/executor.hpp>
 
+#include "alarm_clock.hpp"
 #include "ready_list.hpp"
 #include "worker_pool.hpp"
 
@@ -103,6 +104,7 @@ class thread_executor final : public executor {
   void ready(process& p, urgency how) noexcept override;
   bool suspend(process& p, time_point deadline) override;
   void launch(process& p, std::unique_ptr<action> start) override;
+  void wake_at(time_point when) override { alarm_.wake_at(when); }
   time_point now() noexcept override { return std::chrono::steady_clock::now(); }
   std::uint64_t random() noexcept override;
   unsigned turn_length() noexcept override { return 64; }
@@ -118,6 +120,7 @@ class thread_executor final : public executor {
   void wake_somebody() noexcept;
 
   core& core_;
+  alarm_clock alarm_;
   stack_pool stacks_;
   const unsigned patience_;
   std::vector<std::unique_ptr<scheduler_thread>> threads_;

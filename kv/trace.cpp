@@ -22,6 +22,8 @@ const char* verb_of(signal::op what) noexcept {
     case signal::op::monitor: return "monitor";
     case signal::op::demonitor: return "demonitor";
     case signal::op::down: return "down";
+    case signal::op::forget_reply: return "forget reply";
+    case signal::op::idle_check: return "idle check";
     case signal::op::resume: break;
   }
   return "resume";

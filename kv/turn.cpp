@@ -14,6 +14,7 @@ void core::run(process& p) noexcept {
     if (p.mailbox.has_messages()) drain(p);
     if (p.must_exit) return finish(p);
     if (p.queue.empty() || p.is_suspended) {
+      if (p.needs_settling) note_idle(p);
       if (p.mailbox.try_release()) return;
     } else if (left-- == 0) {
       return executor_->ready(p, executor::urgency::soon);
@@ -55,6 +56,10 @@ void core::settle(process& p) noexcept {
     const run_as as(p);
     return finish(p);
   }
+  if (p.queue.empty() && p.needs_settling) {
+    note_idle(p);
+    if (p.mailbox.try_release()) return;
+  }
   executor_->ready(p, executor::urgency::soon);
 }
 
@@ -75,11 +80,10 @@ void core::put_back(process& p) noexcept {
   executor_->ready(p, executor::urgency::soon);
 }
 
-void core::fail_inline(process& p, std::exception_ptr why, const std::type_info& message) {
+void core::fail_inline(process& p, std::exception_ptr why) {
   const auto id = p.id();
   fail_with(p, why);
   const auto reason = p.reason;
-  p.inline_message = &message;
   {
     const run_as as(p);
     finish(p);
@@ -104,12 +108,16 @@ bool core::serve_until(process& self, time_point deadline) {
 }
 
 void core::handle_message(process& p, message_ptr what) noexcept {
+  taken(p, *what);
   p.current = std::move(what);
+  p.begins(p.current->type());
   observe(p, p.is_starting ? step::kind::constructs : step::kind::handles, &p.current->type());
   std::exception_ptr failure;
+  bool has_returned = false;
   try {
     const callback here(*this, p);
     dispatch(p, *p.current);
+    has_returned = true;
   } catch (const unwind&) {
     assert(p.must_exit);
   } catch (...) {
@@ -117,10 +125,12 @@ void core::handle_message(process& p, message_ptr what) noexcept {
   }
   // Outside the catch block: telling others switches fibers, and the exception belongs to this one.
   fail_with(p, failure);
+  if (has_returned && p.is_unwinding) report_swallowed(p);
   if (p.must_exit) return;  // finish() answers the caller, once the process counts as dead
+  p.is_through();
   p.is_starting = false;
   auto done = std::move(p.current);
-  if (done->kind == message_kind::request) answer(std::move(done), nullptr);
+  if (done && done->kind == message_kind::request) answer(std::move(done), nullptr);
 }
 
 void core::dispatch(process& p, message& what) {
@@ -131,11 +141,14 @@ void core::dispatch(process& p, message& what) {
 }
 
 void core::deliver_letter(process& p, letter& what) {
-  if (what.deliver(p.state) || p.body->handle(what)) return;
-  // As gen_server: whoever does not handle exits ends with its parent. The runtime is the parent of all roots.
-  if (const auto* exit = what.as<exit_signal>(); exit != nullptr && (!exit->from || exit->from == p.parent)) {
-    return p.end_with(exit->reason);
+  const auto* const exit = what.as<exit_signal>();
+  const bool is_handled = what.deliver(p.state) || p.body->handle(what);
+  if (exit != nullptr && (!exit->from || exit->from == p.parent)) {
+    // As gen_server: whoever does not handle exits ends with its parent, and nobody outlives it. The runtime is the
+    // parent of all roots.
+    if (!is_handled || (exit->from && find(exit->from) == nullptr)) return p.end_with(exit->reason);
   }
+  if (is_handled) return;
   report_now(unhandled_report{p.id(), type_name(p.body->type()), type_name(what.type())});
 }
 
@@ -159,11 +172,25 @@ void core::accept(process& p, message_ptr what) noexcept {
     return obey(p, static_cast<signal&>(*what));
   }
   if (what->kind == message_kind::request && static_cast<request&>(*what).answered) {
-    const bool wanted = p.waiting != nullptr && p.waiting->awaited == static_cast<request&>(*what).ref;
-    if (wanted) p.waiting->reply = std::move(what);
-    return;  // a late reply is nobody's
+    return accept_reply(p, std::move(what));
   }
+  if (what->is_addressed && !has_alias(p, static_cast<letter&>(*what).alias())) return taken(p, *what);
   p.queue.push(std::move(what));
+}
+
+/// A reply that is late, or that nobody wants any more, is dropped.
+void core::accept_reply(process& p, message_ptr what) noexcept {
+  const auto& reply = static_cast<request&>(*what);
+  if (!reply.is_kept) {
+    if (p.waiting != nullptr && p.waiting->awaited == reply.ref) p.waiting->reply = std::move(what);
+  } else if (auto* const own = p.business_if_any()) {
+    if (const auto row = own->replies.find(reply.ref); row != own->replies.end()) row->second = std::move(what);
+  }
+}
+
+bool core::has_alias(const process& p, std::uint64_t alias) noexcept {
+  const auto* const own = p.business_if_any();
+  return own != nullptr && own->aliases.contains(alias);
 }
 
 void core::obey(process& p, signal& what) noexcept {
@@ -195,28 +222,40 @@ void core::apply(process& p, signal& what) {
       return;
     case signal::op::monitor: p.ties().watchers.insert({what.from, what.ref}); return;
     case signal::op::demonitor: p.ties().watchers.erase({what.from, what.ref}); return;
-    case signal::op::down: {
-      if (!p.bonds) return;
-      const auto row = p.bonds->monitoring.find(what.ref.id);
-      if (row == p.bonds->monitoring.end()) return;  // demonitored
-      down news{what.from, what.reason, what.ref, std::move(row->second.tag)};
-      p.bonds->monitoring.erase(row);
-      p.queue.push(std::make_unique<letter_of<down>>(std::move(news)));
+    case signal::op::down: return apply_down(p, what);
+    case signal::op::idle_check: return check_idle(p);
+    case signal::op::forget_reply: {
+      if (auto* const own = p.business_if_any()) own->replies.erase(what.ref.id);
       return;
     }
     case signal::op::resume: p.is_suspended = false; return;
   }
 }
 
+void core::apply_down(process& p, signal& what) {
+  auto* const own = p.business_if_any();
+  if (own == nullptr) return;
+  const auto row = own->monitoring.find(what.ref.id);
+  if (row == own->monitoring.end()) return;  // demonitored
+  down news{what.from, what.reason, what.ref, std::move(row->second.tag)};
+  own->monitoring.erase(row);
+  p.queue.push(std::make_unique<letter_of<down>>(std::move(news)));
+}
+
 void core::apply_kill(process& p, pid from) {
   if (p.is_stand_in) return apply_exit(p, from, exit_reason::killed);
-  if (!p.is_ending) p.end_with(exit_reason::killed);
+  if (!p.is_ending) end_as_told(p, exit_reason::killed);
 }
 
 void core::apply_exit(process& p, pid from, const exit_reason& why) {
-  if (p.is_ending) return;
+  if (p.is_ending || p.is_leaving) return;
   if (p.traps_exits) return p.queue.push(std::make_unique<letter_of<exit_signal>>(exit_signal{from, why}));
   if (why.what() == exit_reason::kind::normal && from != p.id()) return;
+  end_as_told(p, why);
+}
+
+void core::end_as_told(process& p, const exit_reason& why) {
+  if (!p.must_exit) p.was_told = true;
   p.end_with(why);
 }
 

@@ -289,7 +289,7 @@ TEST_CASE("one owner hears of ten thousand deaths") {
 }
 
 TEST_CASE("only a process can monitor") {
-  CHECK_THROWS_AS(kv::monitor({}), std::logic_error);
+  CHECK_THROWS_AS(kv::monitor(kv::pid{}), std::logic_error);
   CHECK_THROWS_AS(kv::demonitor({}), std::logic_error);
   CHECK_THROWS_AS(static_cast<void>(kv::await({})), std::logic_error);
 }

@@ -264,7 +264,7 @@ TEST_CASE("a server that receives inside a callback takes messages past its hand
 }
 
 TEST_CASE("only a process can send with kv::send and receive") {
-  CHECK_THROWS_AS(kv::send({}, 1), std::logic_error);
+  CHECK_THROWS_AS(kv::send(kv::pid{}, 1), std::logic_error);
   CHECK_THROWS_AS(kv::receive<int>(), std::logic_error);
   CHECK_THROWS_AS(static_cast<void>(kv::receive_for<int>(0ns)), std::logic_error);
 }

@@ -17,7 +17,8 @@ class call_error : public std::runtime_error {
     noproc,       ///< there is no such process (any more)
     timeout,      ///< it did not answer in time; it may still do what was asked
     exited,       ///< it ended before it answered: see reason()
-    calling_self  ///< a process called itself and would have waited for ever
+    calling_self,  ///< a process called itself and would have waited for ever
+    overloaded     ///< its mailbox was full: see limit_mailbox
   };
 
   call_error(code why, pid callee, const exit_reason& reason = exit_reason::noproc);

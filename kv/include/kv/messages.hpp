@@ -34,6 +34,9 @@ struct exit_signal {
   exit_reason reason;
 };
 
+/// Nothing has come for as long as the receiver has set with idle_after().
+struct idle {};
+
 std::ostream& operator<<(std::ostream& out, const down& message);
 std::ostream& operator<<(std::ostream& out, const exit_signal& message);
 

@@ -10,6 +10,7 @@
 #include <utility>
 
 #include <kv/detail/call.hpp>
+#include <kv/detail/mailbox_bound.hpp>
 #include <kv/detail/receive.hpp>
 #include <kv/exit_reason.hpp>
 #include <kv/messages.hpp>
@@ -17,6 +18,7 @@
 #include <kv/ref.hpp>
 #include <kv/runtime.hpp>
 #include <kv/spawn.hpp>
+#include <kv/timer.hpp>
 
 // Threads and blocking. All of these work on the calling process, and throw std::logic_error outside one. Only
 // receive() and spawning a server that is no leaf can block; a leaf that tries gets leaf_blocked. An exit signal takes
@@ -65,6 +67,23 @@ ref<T> spawn_link_named(std::string name, Args&&... args) {
                                  std::forward<Args>(args)...);
 }
 
+/// Starts a server or function that the caller monitors from before its first instruction: its `down` comes even if it
+/// ends at once. A constructor that throws is told by start_error alone. Mirrors `spawn_monitor/1`.
+template <class T, class... Args>
+std::pair<ref<T>, monitor_ref> spawn_monitor(Args&&... args) {
+  monitor_ref watch;
+  auto process = detail::spawn_server<T>(*detail::this_process().home, {.monitor = &watch, .name = {}},
+                                         std::forward<Args>(args)...);
+  return {process, watch};
+}
+template <std::invocable F>
+std::pair<pid, monitor_ref> spawn_monitor(F function) {
+  monitor_ref watch;
+  const auto process =
+      detail::spawn_function(*detail::this_process().home, {.monitor = &watch, .name = {}}, std::move(function));
+  return {process, watch};
+}
+
 // Talk -------------------------------------------------------------------------------------------------------------
 
 /// Sends a message; nothing happens when the receiver is dead. Messages and signals from one process to another arrive
@@ -72,6 +91,24 @@ ref<T> spawn_link_named(std::string name, Args&&... args) {
 template <class M>
 void send(pid to, M message) {
   detail::this_process().home->send(to, std::make_unique<detail::letter_of<M>>(std::move(message)));
+}
+
+/// An address of a process that it can take back: what is sent to it later, or under way then, is dropped. Give it to those
+/// from whom an answer may come too late. A small value, to be copied freely.
+struct alias {
+  pid who;
+  std::uint64_t number = 0;
+  friend auto operator<=>(const alias&, const alias&) = default;
+};
+/// Returns a new address of the calling process. Mirrors `erlang:alias/0`.
+alias make_alias();
+/// Takes it back; tells whether it was one of the calling process. Mirrors `erlang:unalias/1`.
+bool unalias(alias address);
+/// Sends a message to a process by that address.
+template <class M>
+void send(alias to, M message) {
+  detail::this_process().home->send(to.who,
+                                    std::make_unique<detail::aliased_letter<M>>(std::move(message), to.number));
 }
 
 /// Takes the first message that one of the handlers accepts, in the order of arrival; the others stay for later. Waits
@@ -119,6 +156,8 @@ template <class M, std::predicate<const M&> Predicate>
 /// Watches a process: a `down` with this tag comes when it ends, and at once, with `noproc`, when it is dead. The tag
 /// is the owner's: with it he needs no map from references to meanings. Mirrors `monitor/2` with the tag option.
 monitor_ref monitor(pid target, std::string tag = {});
+/// The same for whoever has that name now; `noproc` from nobody comes at once when there is none. The tag is the name.
+monitor_ref monitor(std::string_view name);
 /// Takes the monitor back: no `down` of it comes any more. With `flush`, one that has come already is removed, too.
 void demonitor(monitor_ref ref, bool flush = false);
 /// Waits for the `down` of that monitor; nothing when it does not come in time.
@@ -140,6 +179,27 @@ void exit(pid whom, const exit_reason& reason);
 /// without `handle(const exit_signal&)` then still ends with its parent. Returns what was set before.
 bool trap_exit(bool on);
 
+// Load and leisure ---------------------------------------------------------------------------------------------------
+
+/// From now on at most so many messages wait in the mailbox of the calling process. One more is refused if it is a call
+/// (call_error{overloaded}), and otherwise dropped and counted, or, if so wanted, its sender waits until there is room.
+/// Signals, a `down`, an exit_signal and answers always get in. Usually called in a constructor. A call to an idle leaf
+/// does not go through the mailbox. Throws std::invalid_argument for 0.
+void limit_mailbox(std::uint32_t limit, when_full how = when_full::drop);
+
+/// From now on, whenever nothing has come for that long since the last message was handled, the calling server is sent
+/// `idle`, once: handle(const idle&). infinity turns that off. Mirrors the timeout of a `GenServer`.
+/// Throws std::invalid_argument when the time is not more than 0.
+void idle_after(std::chrono::nanoseconds time);
+
+/// Runs a function next in the calling server, when the current callback has returned and before any message that waits:
+/// in a constructor, the rest of a start for which nobody need wait. Mirrors `handle_continue/2`.
+template <std::invocable F>
+void continue_with(F function) {
+  auto run = [function = std::move(function)](void*) mutable { function(); };
+  detail::continue_with(std::make_unique<detail::action_of<decltype(run)>>(std::move(run)));
+}
+
 // Time and chance --------------------------------------------------------------------------------------------------
 
 /// Returns the time of the caller's runtime: of the steady clock, or of a simulation, where it stands still while
@@ -152,5 +212,7 @@ std::uint64_t random();
 
 /// Returns the process of that name in the caller's runtime. See runtime::whereis.
 std::optional<pid> whereis(std::string_view name);
+/// Gives a process a name. See runtime::register_name.
+void register_name(std::string name, pid process);
 
 }  // namespace kv

@@ -14,12 +14,6 @@
 
 namespace kv {
 
-/// How long a call waits when nothing else is said. As gen_server's.
-inline constexpr std::chrono::nanoseconds default_timeout = std::chrono::seconds(5);
-
-/// A wait without end.
-inline constexpr std::chrono::nanoseconds infinity = detail::infinity;
-
 /// A process whose state is a `T`. A small value, to be copied freely and kept beyond the process's death: every use
 /// then says noproc. Convertible to its pid. Every function may be called from any thread and any process.
 template <class T>
@@ -41,10 +35,11 @@ class ref {
   ///
   /// An idle leaf runs it at once on the caller's stack; otherwise the caller waits its turn, at most `default_timeout`.
   /// Throws call_error when the process is dead, ends before it answers (an exception of the function's ends it), does
-  /// not answer in time, or is the caller itself; leaf_blocked when the caller is a leaf.
+  /// not answer in time, has no room in its mailbox, or is the caller itself; leaf_blocked when the caller is a leaf.
   ///
   /// A call that timed out may still run: a function that is passed in must own what it uses. Arguments are copied
-  /// (text as std::string) unless the call runs at once. Mirrors `GenServer.call/2`.
+  /// (text as std::string) unless the call runs at once. A function that takes a `from<R>` first answers when it likes,
+  /// and the result is that `R`. Mirrors `GenServer.call/2`.
   template <class F, class... Args>
   auto call(F&& function, Args&&... args) const {
     return call_for(default_timeout, std::forward<F>(function), std::forward<Args>(args)...);
@@ -53,6 +48,14 @@ class ref {
   template <class F, class... Args>
   auto call_for(std::chrono::nanoseconds timeout, F&& function, Args&&... args) const {
     return detail::call<T>(home_, id_, timeout, std::forward<F>(function), std::forward<Args>(args)...);
+  }
+
+  /// Asks for the same and returns at once: the answer is looked for later, by the process that calls this. Throws
+  /// call_error{overloaded}, and std::logic_error on a plain thread; that nobody is there is told by the answer. Never
+  /// blocks. Mirrors `gen_server:send_request/2`.
+  template <class F, class... Args>
+  auto send_request(F&& function, Args&&... args) const {
+    return detail::send_request<T>(home_, id_, std::forward<F>(function), std::forward<Args>(args)...);
   }
 
   /// Runs it some time, and returns at once. Nothing happens when the process is dead; an exception ends it.

@@ -11,6 +11,7 @@
 #include <thread>
 #include <vector>
 
+#include <kv/introspection.hpp>
 #include <kv/ref.hpp>
 #include <kv/report.hpp>
 #include <kv/spawn.hpp>
@@ -32,6 +33,9 @@ struct runtime_options {
   std::size_t max_stacks = 16'000;
   /// How long the destructor waits for each process that traps exits to end by itself, before it kills.
   std::chrono::nanoseconds shutdown_timeout = std::chrono::seconds(5);
+  /// How long a killed process may go on, because its callback neither returns nor blocks, before a watchdog_report names
+  /// it. More than 0; infinity for never.
+  std::chrono::nanoseconds kill_timeout = std::chrono::seconds(5);
   /// Where reports go. Called from any thread. Empty: to standard error, at most 20 a second; of the others a line
   /// says how many of which kind were left out.
   report_sink on_report = {};
@@ -57,8 +61,9 @@ class runtime {
   /// Starts a server: constructs a `T` from `args` inside a new process and returns once that is done.
   ///
   /// The class needs nothing but a constructor and what you want to call. Optional members: `handle(const M&)` for
-  /// messages; `on_exit(const exit_reason&)`, called when ref::stop ends it; `static constexpr bool leaf = true` when no function of it ever blocks, which lets callers run it on
-  /// their own stacks; `using messages = kv::message_types<A, B>` for those that senders who only know a pid may send.
+  /// messages; `on_exit(const exit_reason&)`, called before it is destroyed when it ends by ref::stop, kv::exit, an
+  /// exception or with its parent, but not when an exit signal ends it that it does not trap, as `terminate/2`; `static
+  /// constexpr bool leaf = true` when no function of it ever blocks, which lets callers run it on their own stacks; `using messages = kv::message_types<A, B>` for those that senders who only know a pid may send.
   /// Blocks while the constructor of a server that is no leaf runs. Throws start_error with what the constructor
   /// threw. Mirrors `GenServer.start/3`.
   template <class T, class... Args>
@@ -101,10 +106,7 @@ class runtime {
 
   /// Gives a process a name, until it dies or the name is unregistered. Throws name_taken with the holder, and
   /// call_error when the process is dead. Mirrors `register/2`.
-  template <class T>
-  void register_name(std::string name, const ref<T>& process) {
-    register_name(std::move(name), process.id(), typeid(T));
-  }
+  void register_name(std::string name, pid process);
   /// Frees a name; tells whether it was taken.
   bool unregister_name(std::string_view name);
   /// Returns the process of that name, if there is one and it is alive. Mirrors `whereis/1`.
@@ -116,6 +118,9 @@ class runtime {
     return found ? std::optional(ref<T>(*core_, *found)) : std::nullopt;
   }
 
+  /// Returns every name with its living process, by name. O(names log names). Mirrors `registered/0`.
+  std::vector<std::pair<std::string, pid>> registered() const;
+
   /// Returns the time by which timeouts are counted: of the steady clock, or of a simulation.
   std::chrono::steady_clock::time_point now() const noexcept;
 
@@ -123,6 +128,11 @@ class runtime {
   std::vector<pid> processes() const;
   /// Returns how many processes live.
   std::size_t process_count() const noexcept;
+  /// Returns what can be learned of a process without its help; nothing when it is dead. Never blocks. Costs nothing
+  /// while nobody asks; whoever waits in a callback is woken for a moment. O(names).
+  std::optional<process_info> info(pid id) const;
+  /// Returns the same of every process as text, a line for each. O(slots).
+  std::string dump() const;
 
   /// The inside, for the library's own templates.
   detail::core& core() const noexcept { return *core_; }
@@ -132,9 +142,8 @@ class runtime {
   runtime(const runtime_options& options, const detail::executor_factory& make);
 
  private:
-  void register_name(std::string name, pid who, std::type_index type);
   std::optional<pid> whereis(std::string_view name, std::type_index type) const;
-  report_sink printing_sink();
+  runtime_options with_sink(runtime_options options);
 
   std::unique_ptr<detail::report_printer> printer_;  // the default sink; outlives the core, which may report to its end
   std::unique_ptr<detail::core> core_;

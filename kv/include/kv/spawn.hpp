@@ -54,7 +54,11 @@ class server final : public behaviour {
     if constexpr (requires { typename T::messages; }) {
       if (hand_over_any(*state_, message, typename T::messages{})) return true;
     }
-    return hand_over<T, down>(*state_, message) || hand_over<T, exit_signal>(*state_, message);
+    return hand_over<T, down>(*state_, message) || hand_over<T, exit_signal>(*state_, message) ||
+           hand_over<T, idle>(*state_, message);
+  }
+  bool has_last_words() const noexcept override {
+    return requires(T& state, const exit_reason& reason) { state.on_exit(reason); };
   }
   void on_exit(const exit_reason& reason) override {
     if constexpr (requires(T& state) { state.on_exit(reason); }) state_->on_exit(reason);
@@ -75,13 +79,14 @@ class script final : public behaviour {
 
 struct spawn_options {
   bool link = false;
+  monitor_ref* monitor = nullptr;  // where the reference goes, if the caller monitors it
   std::string name;
 };
 
 template <class T, class... Args>
 ref<T> spawn_server(core& home, spawn_options options, Args&&... args) {
   // Whatever may fail for want of memory comes before the process is there.
-  birth as{std::make_unique<server<T>>(), leaf_server<T>, options.link, std::move(options.name)};
+  birth as{std::make_unique<server<T>>(), leaf_server<T>, options.link, options.monitor, std::move(options.name)};
   if constexpr (leaf_server<T>) {
     auto& p = home.create(std::move(as));
     const ref<T> result(home, p.id());
@@ -109,7 +114,9 @@ class whole_life final : public action {
   const std::type_info& type() const noexcept override { return typeid(F); }
   void run(void*) override {
     function_();
-    current_process->end_with(exit_reason::normal);
+    auto& self = *current_process;
+    self.home->check_signals(self);  // whoever was told to end before it was through has not ended by itself
+    self.end_with(exit_reason::normal);
   }
 
  private:
@@ -119,7 +126,7 @@ class whole_life final : public action {
 template <class F>
 pid spawn_on_thread(core& home, F function) {
   auto life = std::make_unique<whole_life<F>>(std::move(function));
-  auto& p = home.create({std::make_unique<script<F>>(), false, false, {}});
+  auto& p = home.create({.body = std::make_unique<script<F>>()});
   const auto result = p.id();
   home.start_on_thread(p, std::move(life));
   return result;
@@ -128,7 +135,8 @@ pid spawn_on_thread(core& home, F function) {
 template <class F>
 pid spawn_function(core& home, const spawn_options& options, F function) {
   auto life = std::make_unique<whole_life<F>>(std::move(function));
-  auto& p = home.create({std::make_unique<script<F>>(), false, options.link, options.name});
+  auto& p = home.create(
+      {.body = std::make_unique<script<F>>(), .link = options.link, .monitor = options.monitor, .name = options.name});
   const auto result = p.id();
   home.start_detached(p, std::move(life), executor::urgency::soon);
   return result;

@@ -13,7 +13,10 @@
 
 #include <kv/detail/core.hpp>
 #include <kv/detail/message.hpp>
+#include <kv/detail/receive.hpp>
 #include <kv/errors.hpp>
+#include <kv/from.hpp>
+#include <kv/pending.hpp>
 
 namespace kv::detail {
 
@@ -40,9 +43,13 @@ class kept_call {
   explicit kept_call(F function, Given&&... args)
       : function_(std::move(function)), args_(std::forward<Given>(args)...) {}
 
-  decltype(auto) operator()(T& state) {
+  template <class... First>
+  decltype(auto) operator()(T& state, First&&... first) {
     return std::apply(
-        [&](Args&... each) -> decltype(auto) { return std::invoke(function_, state, std::move(each)...); }, args_);
+        [&](Args&... each) -> decltype(auto) {
+          return std::invoke(function_, state, std::forward<First>(first)..., std::move(each)...);
+        },
+        args_);
   }
 
  private:
@@ -55,62 +62,114 @@ auto keep(F&& function, Args&&... args) {
   return kept_call<T, std::decay_t<F>, kept<Args>...>(std::forward<F>(function), std::forward<Args>(args)...);
 }
 
+/// What a function owes its caller, by its first parameter (after the state): an `R` for `from<R>`, else nothing.
+template <class Signature>
+struct owed_by : std::type_identity<void> {
+  static constexpr bool later = false;
+};
+template <class R>
+struct owed_by<from<R>> : std::type_identity<R> {
+  static constexpr bool later = true;
+};
+template <class C, class X, class First, class... Rest>
+struct owed_by<X (C::*)(First, Rest...)> : owed_by<std::remove_cvref_t<First>> {};
+template <class C, class X, class First, class... Rest>
+struct owed_by<X (C::*)(First, Rest...) const> : owed_by<std::remove_cvref_t<First>> {};
+template <class C, class X, class First, class... Rest>
+struct owed_by<X (C::*)(First, Rest...) noexcept> : owed_by<std::remove_cvref_t<First>> {};
+template <class X, class State, class First, class... Rest>
+struct owed_by<X (*)(State, First, Rest...)> : owed_by<std::remove_cvref_t<First>> {};
+
+/// The same for a function object: of its one operator().
+template <class C, class X, class... Params>
+auto without_object(X (C::*)(Params...)) -> X (*)(Params...);
+template <class C, class X, class... Params>
+auto without_object(X (C::*)(Params...) const) -> X (*)(Params...);
+
+template <class F>
+struct owed : owed_by<F> {};
+template <class F>
+  requires requires { without_object(&F::operator()); }
+struct owed<F> : owed_by<decltype(without_object(&F::operator()))> {};
+
+template <class F>
+inline constexpr bool answers_later = owed<std::decay_t<F>>::later;
+
 /// The result of a call: by value, because a reference would reach into another process.
 template <class T, class F, class... Args>
-using call_result = std::decay_t<std::invoke_result_t<std::decay_t<F>, T&, kept<Args>...>>;
-
-template <class R>
-struct result_slot {
-  std::optional<R> value;
-  template <class F>
-  void fill(F&& produce) {
-    value.emplace(std::forward<F>(produce)());
-  }
-  R take() { return std::move(*value); }
-};
-
-template <>
-struct result_slot<void> {
-  template <class F>
-  void fill(F&& produce) {
-    std::forward<F>(produce)();
-  }
-  void take() {}
-};
+struct result_of_call : std::decay<std::invoke_result_t<std::decay_t<F>, T&, kept<Args>...>> {};
+template <class T, class F, class... Args>
+  requires answers_later<F>
+struct result_of_call<T, F, Args...> : owed<std::decay_t<F>> {};
+template <class T, class F, class... Args>
+using call_result = typename result_of_call<T, F, Args...>::type;
 
 template <class T, class R, class F>
-class request_of final : public request {
+class request_of final : public request_for<R> {
  public:
   explicit request_of(F function) : function_(std::move(function)) {}
   const std::type_info& type() const noexcept override { return typeid(typename F::function_type); }
   void run(void* state) override {
-    result_.fill([&]() -> decltype(auto) { return function_(*static_cast<T*>(state)); });
+    this->result.fill([&]() -> decltype(auto) { return function_(*static_cast<T*>(state)); });
   }
-  R take() { return result_.take(); }
 
  private:
   F function_;
-  result_slot<R> result_;
 };
+
+/// A request whose function gets its caller, and answers when it likes.
+template <class T, class R, class F>
+class deferred_request_of final : public request_for<R> {
+ public:
+  explicit deferred_request_of(F function) : function_(std::move(function)) {}
+  const std::type_info& type() const noexcept override { return typeid(typename F::function_type); }
+  void run(void* state) override {
+    if (!function_) return this->fail_with(this->no_reply());  // it was given up
+    // Out of this node, which may be on its way back before the function is through.
+    auto function = std::move(*function_);
+    function_.reset();
+    auto& self = *current_process;
+    std::unique_ptr<request_for<R>> mine(static_cast<request_for<R>*>(self.current.release()));
+    function(*static_cast<T*>(state), from<R>(std::move(mine)));
+  }
+
+ private:
+  std::optional<F> function_;
+};
+
+/// Makes the request that runs this.
+template <class T, class F, class... Args>
+auto make_request(F&& function, Args&&... args) {
+  using result = call_result<T, F, Args...>;
+  auto later = keep<T>(std::forward<F>(function), std::forward<Args>(args)...);
+  if constexpr (answers_later<F>) {
+    return std::make_unique<deferred_request_of<T, result, decltype(later)>>(std::move(later));
+  } else {
+    return std::make_unique<request_of<T, result, decltype(later)>>(std::move(later));
+  }
+}
 
 /// The claim of a leaf that runs on its caller's stack.
 class inline_turn {
  public:
-  inline_turn(core& home, process& p) noexcept
-      : home_(home), process_(p), previous_(std::exchange(current_process, &p)) {}
+  inline_turn(core& home, process& p, const std::type_info& message) noexcept
+      : home_(home), process_(p), previous_(std::exchange(current_process, &p)) {
+    p.begins(message);
+  }
   inline_turn(const inline_turn&) = delete;
   inline_turn& operator=(const inline_turn&) = delete;
   ~inline_turn() {
     if (ended_) return;
+    process_.is_through();
     current_process = previous_;
     home_.release(process_);
     home_.interleave_quietly();
   }
   /// Ends the process and tells the caller by a call_error.
-  [[noreturn]] void fail(std::exception_ptr why, const std::type_info& message) {
+  [[noreturn]] void fail(std::exception_ptr why) {
     ended_ = true;
     current_process = previous_;
-    home_.fail_inline(process_, std::move(why), message);
+    home_.fail_inline(process_, std::move(why));
   }
 
  private:
@@ -127,7 +186,7 @@ inline constexpr bool takes_as_given = std::is_invocable_v<F, T&, Args...>;
 template <class T, class R, class F, class... Args>
 R call_inline(core& home, process& p, F&& function, Args&&... args) {
   home.observe(p, step::kind::is_called, &typeid(F), current_process == nullptr ? pid{} : current_process->id());
-  inline_turn turn(home, p);
+  inline_turn turn(home, p, typeid(F));
   std::exception_ptr failure;
   try {
     const core::callback here(home, p);
@@ -141,7 +200,7 @@ R call_inline(core& home, process& p, F&& function, Args&&... args) {
   } catch (...) {
     failure = std::current_exception();
   }
-  turn.fail(std::move(failure), typeid(F));
+  turn.fail(std::move(failure));
 }
 
 template <class T, class F, class... Args>
@@ -149,17 +208,28 @@ auto call(core* home, pid id, duration timeout, F&& function, Args&&... args) ->
   using result = call_result<T, F, Args...>;
   if (home == nullptr) throw call_error(call_error::code::noproc, id);
   home->interleave();
-  if constexpr (leaf_server<T>) {
+  if constexpr (leaf_server<T> && !answers_later<F>) {
     // A leaf must not call, not even where it would not have to wait this time: transact() tells it so.
     const bool may_call = current_process == nullptr || !current_process->is_leaf.load(std::memory_order_relaxed);
     if (auto* const p = may_call ? home->claim_leaf(id) : nullptr) {
       return call_inline<T, result>(*home, *p, std::forward<F>(function), std::forward<Args>(args)...);
     }
   }
-  auto later = keep<T>(std::forward<F>(function), std::forward<Args>(args)...);
-  auto reply = home->transact(id, std::make_unique<request_of<T, result, decltype(later)>>(std::move(later)), timeout);
+  auto reply = home->transact(id, make_request<T>(std::forward<F>(function), std::forward<Args>(args)...), timeout);
   if (reply->failed) throw call_error(call_error::code::exited, id, reply->failure);
-  return static_cast<request_of<T, result, decltype(later)>&>(*reply).take();
+  return static_cast<request_for<result>&>(*reply).result.take();
+}
+
+template <class T, class F, class... Args>
+auto send_request(core* home, pid id, F&& function, Args&&... args) -> pending<call_result<T, F, Args...>> {
+  auto& self = this_process();
+  if (home == nullptr) throw call_error(call_error::code::noproc, id);
+  if (self.id() == id) throw call_error(call_error::code::calling_self, id);
+  auto what = make_request<T>(std::forward<F>(function), std::forward<Args>(args)...);
+  const auto number = self.home->expect_reply(self, *what);
+  pending<call_result<T, F, Args...>> result(*self.home, self.id(), number, id);
+  home->send_request(id, std::move(what));
+  return result;
 }
 
 template <class T, class F>

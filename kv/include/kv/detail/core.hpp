@@ -16,7 +16,9 @@
 #include <kv/detail/executor.hpp>
 #include <kv/detail/process.hpp>
 #include <kv/detail/slab.hpp>
+#include <kv/detail/timer.hpp>
 #include <kv/errors.hpp>
+#include <kv/introspection.hpp>
 #include <kv/report.hpp>
 
 namespace kv {
@@ -27,6 +29,7 @@ namespace kv::detail {
 
 class table_directory;
 class name_directory;
+class timer_queue;
 
 /// What a blocked process waits for. Lives on the stack that waits.
 struct suspension {
@@ -34,6 +37,7 @@ struct suspension {
   message_ptr reply = nullptr;
   void* parked = nullptr;  // the executor's
   // For those who ask what it waits for.
+  time_point since{};                                  // when it began to; or else not known yet
   pid callee = {};                                     // of that call
   std::span<const std::type_info* const> wanted = {};  // of the messages that would do, or the call
 };
@@ -43,7 +47,8 @@ struct birth {
   std::unique_ptr<behaviour> body;
   bool leaf = false;
   bool link = false;
-  std::string name;  // registered before it runs; empty for none
+  monitor_ref* monitor = nullptr;  // where the reference goes, if its creator monitors it
+  std::string name = {};           // registered before it runs; empty for none
 };
 
 /// Makes what runs the processes of a runtime.
@@ -51,7 +56,7 @@ using executor_factory = std::function<std::unique_ptr<executor>(core&, const ru
 
 class core {
  public:
-  core(report_sink sink, duration shutdown_timeout);
+  explicit core(const runtime_options& options);
   core(const core&) = delete;
   core& operator=(const core&) = delete;
   ~core();
@@ -100,18 +105,53 @@ class core {
 
   // Messages ---------------------------------------------------------------------------------------------------
 
-  /// Any thread. What users send: others may run before.
+  enum class delivery : std::uint8_t { done, dead, full };
+
+  /// Any thread. What users send: others may run before. Waits when the mailbox is full and its owner wants that; then it
+  /// throws leaf_blocked for a leaf, unwind.
   void send(pid to, message_ptr what) {
     interleave();
-    deliver(to, std::move(what));
+    if (try_deliver(to, what, executor::urgency::soon) == delivery::full) [[unlikely]]
+      send_to_full(to, std::move(what));
   }
-  /// Any thread. Puts the message into the mailbox; false (and the message is gone) when the receiver is dead.
+  /// Any thread. Puts the message into the mailbox; false, and it is gone, when the receiver is dead or has no room.
   bool deliver(pid to, message_ptr what, executor::urgency how = executor::urgency::soon) noexcept;
-  /// Any thread. The same for something whose death has to be answered: gives it back when the receiver is dead.
-  message_ptr try_deliver(pid to, message_ptr what, executor::urgency how) noexcept;
+  /// Any thread. The same for something whose failure has to be answered: takes it only when it is done.
+  delivery try_deliver(pid to, message_ptr& what, executor::urgency how) noexcept;
+  /// Holder. A message was taken out of the mailbox to be handled.
+  void taken(process& p, const message& what) noexcept {
+    if (what.is_counted) [[unlikely]]
+      make_room(p);
+  }
+  /// Holder. See kv::limit_mailbox.
+  void limit_mailbox(process& p, std::uint32_t limit, when_full how);
   /// A process, or a plain thread, which then waits as a process of its own. Returns the request with its result.
   /// Throws call_error.
   std::unique_ptr<request> transact(pid to, std::unique_ptr<request> what, duration timeout);
+  /// The current process. Expects an answer to that request, to be looked for later; returns its number.
+  std::uint64_t expect_reply(process& self, request& what);
+  /// The current process. Sends such a request; that nobody is there is an answer, too. Throws call_error{overloaded}.
+  void send_request(pid to, std::unique_ptr<request> what);
+  /// The current process. Waits until one of these requests is answered or the deadline has passed; returns which.
+  std::optional<std::size_t> wait_for_reply(process& self, std::span<const std::uint64_t> requests,
+                                            time_point deadline);
+  /// The current process. Takes an answer that has come. Throws std::logic_error when it was taken before.
+  std::unique_ptr<request> take_reply(process& self, std::uint64_t request);
+  /// Any thread. Whoever made that request does not want the answer any more.
+  void forget_reply(pid who, std::uint64_t request) noexcept;
+  /// Any thread. Answers a request, with its result or with the reason why there is none.
+  void answer(message_ptr what, const exit_reason* failure) noexcept;
+
+  // Time -------------------------------------------------------------------------------------------------------
+
+  /// Any thread. Returns the timer's number.
+  std::uint64_t start_timer(pid to, duration delay, timed_message what);
+  /// Any thread. These return how long the timer still had to go; nothing when it is gone.
+  std::optional<duration> cancel_timer(std::uint64_t number);
+  std::optional<duration> time_left(std::uint64_t number);
+  /// The executor. Sends what the first timer that is due sends; false when none is. Returns when the next one is.
+  bool ring() noexcept;
+  time_point next_alarm() const noexcept;
 
   // Leaves: a call that runs on its caller's stack ---------------------------------------------------------------
 
@@ -127,11 +167,13 @@ class core {
   }
   /// Holder. Gives the claim back, or hands it on when there is more to do.
   void release(process& p) noexcept {
-    if (!p.must_exit && p.mailbox.try_release()) return;
+    if (!p.needs_settling && p.mailbox.try_release()) return;
     settle(p);
   }
+  /// Holder. Gives back the claim of a process that he only looked at, whatever it was doing.
+  void put_back(process& p) noexcept;
   /// Holder. Ends a leaf whose function threw and tells the caller.
-  [[noreturn]] void fail_inline(process& p, std::exception_ptr why, const std::type_info& message);
+  [[noreturn]] void fail_inline(process& p, std::exception_ptr why);
 
   // Inside a process -------------------------------------------------------------------------------------------
 
@@ -148,11 +190,13 @@ class core {
   }
   /// Returns when that will be: time_point::max() for `infinity`, time_point::min() for none, which never waits.
   time_point deadline_after(duration timeout) noexcept;
+  static time_point deadline_after(duration timeout, time_point now) noexcept;
 
   void send_signal(pid to, signal::op what, pid from, const exit_reason& why = {}, monitor_ref ref = {}) noexcept;
   /// The same for a process that asks for it: throws std::bad_alloc, and then nothing has been sent.
   void send_exit(pid to, pid from, const exit_reason& why);
   monitor_ref monitor(process& self, pid target, std::string tag);
+  monitor_ref monitor(process& self, std::string_view name, std::string tag);
   void demonitor(process& self, monitor_ref ref, bool flush);
   void link(process& self, pid peer);
   void unlink(process& self, pid peer);
@@ -160,12 +204,20 @@ class core {
   // Names ------------------------------------------------------------------------------------------------------
 
   /// Any thread. Throws name_taken, and call_error when the process is dead.
-  void register_name(std::string name, pid who, std::type_index type);
+  void register_name(std::string name, pid who);
   bool unregister_name(std::string_view name);
   std::optional<pid> whereis(std::string_view name) const;
   std::optional<pid> whereis(std::string_view name, std::type_index type) const;
   /// The same as whereis(name), for who is no process: nobody runs in between.
   std::optional<pid> holder_of(std::string_view name) const;
+  std::vector<std::pair<std::string, pid>> registered() const;
+
+  // Introspection ------------------------------------------------------------------------------------------------
+
+  /// Any thread. Returns what can be learned of a process; nothing when it is dead.
+  std::optional<process_info> info(pid id);
+  /// Any thread. The same of every process as text, a line for each.
+  std::string dump();
 
   // Birth, turn and death ----------------------------------------------------------------------------------------
 
@@ -235,7 +287,18 @@ class core {
 
  private:
   bool claim_soon(process& p) noexcept;
-  void put_back(process& p) noexcept;
+  static delivery count(process& p, message& what) noexcept;
+  void send_to_full(pid to, message_ptr what);
+  void drop(pid to) noexcept;
+  void make_room(process& p) noexcept;
+  void answer_all(message* first) noexcept;
+  void await_room(pid to);
+  void refill(std::uint64_t timer, pid to, message& last, message_ptr (*copy)(message&)) noexcept;
+  void watch_killed(pid who) noexcept;
+  void report_stubborn(pid who, const exit_reason& told, duration since) noexcept;
+  void note_idle(process& p) noexcept;
+  void check_idle(process& p);
+  void ask_when_idle(process& p) noexcept;
   void drain(process& p) noexcept;
   void accept(process& p, message_ptr what) noexcept;
   void obey(process& p, signal& what) noexcept;
@@ -244,22 +307,29 @@ class core {
   /// that would need a turn.
   void tie(pid to, std::unique_ptr<signal> what) noexcept;
   void send(pid to, std::unique_ptr<signal> what) noexcept;
+  void apply_down(process& p, signal& what);
+  void accept_reply(process& p, message_ptr what) noexcept;
+  static bool has_alias(const process& p, std::uint64_t alias) noexcept;
+  static void end_as_told(process& p, const exit_reason& why);
+  static std::string class_name(const process& p);
   void apply_kill(process& p, pid from);
   void apply_exit(process& p, pid from, const exit_reason& why);
   void handle_message(process& p, message_ptr what) noexcept;
   void dispatch(process& p, message& what);
   void deliver_letter(process& p, letter& what);
-  void answer(message_ptr what, const exit_reason* failure) noexcept;
   void bounce(pid to, message_ptr what, const exit_reason& why) noexcept;
   void finish(process& p) noexcept;
+  void say_last_words(process& p) noexcept;
+  void report_swallowed(process& p) noexcept;
   static void fail_with(process& p, const std::exception_ptr& failure) noexcept;
   void drop_all_but_requests(process& p) noexcept;
   void report_crash(const process& p) const noexcept;
   void tell_the_bereaved(pid who, const relations& bonds, const exit_reason& why) noexcept;
   void clear(process& p) noexcept;
-  static void throw_if_ending(const process& self);
+  void throw_if_ending(process& self);
   static void refuse_to_block(const process& self, const char* verb);
   void abandon(process& p) noexcept;
+  static void untie(process& parent, pid child) noexcept;
   std::vector<pid> roots() const;
   void end_root(pid root) noexcept;
 
@@ -268,9 +338,11 @@ class core {
   bool is_simulated_ = false;
   const report_sink sink_;
   const duration shutdown_timeout_;
+  const duration kill_timeout_;
   slab slots_;
   std::unique_ptr<name_directory> names_;
   std::unique_ptr<table_directory> tables_;
+  std::unique_ptr<timer_queue> timers_;
   std::unique_ptr<executor> executor_;
   std::atomic<std::uint64_t> root_serials_{0};
   // Living processes, without the stand-ins. The shutdown waits for zero under idle_mutex_.

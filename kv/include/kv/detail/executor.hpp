@@ -35,6 +35,10 @@ class executor {
   /// std::system_error when that cannot be had.
   virtual void launch(process& p, std::unique_ptr<action> start) = 0;
 
+  /// Any thread. Calls core::ring() when that time has come, or an earlier one that it was told of. Throws
+  /// std::system_error when a thread for it cannot be had.
+  virtual void wake_at(time_point when) = 0;
+
   virtual time_point now() noexcept = 0;
   /// Any thread. Evenly distributed.
   virtual std::uint64_t random() noexcept = 0;

@@ -2,7 +2,9 @@
 #pragma once
 
 #include <atomic>
+#include <cstddef>
 #include <cstdint>
+#include <utility>
 
 #include <kv/detail/message.hpp>
 
@@ -123,10 +125,28 @@ class message_queue {
     last_ = raw;
   }
 
+  /// Puts a message before all others.
+  void push_front(message_ptr node) noexcept {
+    auto* const raw = node.release();
+    raw->next = first_;
+    if (first_ == nullptr) last_ = raw;
+    first_ = raw;
+  }
+
   message_ptr pop() noexcept {
     auto* const node = first_;
     if (node != nullptr) first_ = node->next;
     return message_ptr(node);
+  }
+
+  /// Removes all; returns the first, which leads to the others.
+  message* take_all() noexcept { return std::exchange(first_, nullptr); }
+
+  /// Returns how many there are. O(messages).
+  std::size_t size() const noexcept {
+    std::size_t result = 0;
+    for (const auto* node = first_; node != nullptr; node = node->next) ++result;
+    return result;
   }
 
   /// Removes and returns the first message that `wanted(message&)` accepts; null when there is none. O(messages).

@@ -38,6 +38,8 @@ class message {
   message* next = nullptr;
   std::uint32_t generation = 0;  // of the addressee: a node that reaches a later process of its slot bounces
   message_kind kind;
+  bool is_counted = false;    // by the bound of the receiver's mailbox
+  bool is_addressed = false;  // a letter to an alias
 };
 
 using message_ptr = std::unique_ptr<message>;
@@ -53,7 +55,9 @@ class signal final : public message {
     monitor,    // `from` watches the receiver
     demonitor,  // and takes that back
     down,       // a process that the receiver watches has ended
-    resume      // the testing kit lets a frozen process go on
+    resume,     // the testing kit lets a frozen process go on
+    forget_reply,  // the receiver does not want the answer to that request any more
+    idle_check  // a timer asks whether the receiver has been idle for as long as it wants to know
   };
 
   signal(op what, pid sender, const exit_reason& why = {}, monitor_ref watch = {})
@@ -73,6 +77,8 @@ class letter : public message {
   virtual void* body() noexcept = 0;
   /// Runs the overload of the receiver's handle() that the sender saw, when the sender knew the receiver's class.
   virtual bool deliver(void* /*state*/) { return false; }
+  /// Returns which alias of the receiver it was sent to, when it is_addressed.
+  virtual std::uint64_t alias() const noexcept { return 0; }
 
   template <class M>
   M* as() noexcept {
@@ -102,6 +108,19 @@ class addressed_letter final : public letter_of<M> {
   }
 };
 
+/// A letter that is dropped when its receiver has taken the alias back.
+template <class M>
+class aliased_letter final : public letter_of<M> {
+ public:
+  aliased_letter(M content, std::uint64_t alias) : letter_of<M>(std::move(content)), alias_(alias) {
+    this->is_addressed = true;
+  }
+  std::uint64_t alias() const noexcept override { return alias_; }
+
+ private:
+  std::uint64_t alias_;
+};
+
 /// Code to run inside the receiver.
 class action : public message {
  public:
@@ -129,9 +148,17 @@ class request : public action {
   pid caller;
   core* caller_core = nullptr;
   std::uint64_t ref = 0;  // which call of the caller this answers; a late reply matches none
+  bool is_kept = false;   // the caller may look for the answer later: see errands::replies
   bool answered = false;  // it is on its way back
   bool failed = false;    // there is no result, because of `failure`
   exit_reason failure;
+
+  void fail_with(const exit_reason& why) {
+    failed = true;
+    failure = why;
+  }
+  /// Returns why a request fails that whoever had it has dropped.
+  static exit_reason no_reply() { return exit_reason::custom("no reply"); }
 };
 
 /// Takes the name of the type a user wrote, for reports.

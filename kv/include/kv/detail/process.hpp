@@ -8,8 +8,10 @@
 #include <string>
 
 #include <boost/unordered/unordered_flat_map.hpp>
+#include <boost/unordered/unordered_flat_set.hpp>
 
 #include <kv/detail/inbox.hpp>
+#include <kv/detail/mailbox_bound.hpp>
 #include <kv/detail/message.hpp>
 #include <kv/detail/small_set.hpp>
 
@@ -33,7 +35,8 @@ class behaviour {
   virtual const std::type_info& type() const noexcept = 0;
   /// Hands the letter to the state's handle(); false when there is none for it.
   virtual bool handle(letter& message) = 0;
-  /// The process was told to stop and is about to: the state's on_exit(), if it has one.
+  /// The process ends, and not by an exit signal: the state's on_exit(), if it has one.
+  virtual bool has_last_words() const noexcept { return false; }
   virtual void on_exit(const exit_reason& /*reason*/) {}
 };
 
@@ -51,16 +54,31 @@ struct watcher_hash {
   std::size_t operator()(const watcher& w) const noexcept { return std::hash<pid>{}(w.who) ^ w.ref.id; }
 };
 
-/// Whom a process is tied to. Most processes have none or two of these, so a process without has no such block.
-struct relations {
+/// What a process waits for without being blocked. Most processes have none of it.
+struct errands {
   struct watched {
     pid target;
     std::string tag;
   };
+  struct idleness {
+    duration timeout{};
+    time_point since{};         // the end of its last message
+    std::uint64_t handled = 0;  // how many it had handled by then
+    bool is_armed = false;      // a timer will ask
+  };
 
+  boost::unordered_flat_map<std::uint64_t, watched> monitoring;   // by monitor_ref
+  boost::unordered_flat_map<std::uint64_t, message_ptr> replies;  // to requests; null until they come
+  boost::unordered_flat_set<std::uint64_t> aliases;
+  std::unique_ptr<idleness> idle;
+  std::uint32_t next_restarts = 0;  // of the child that it is about to start
+};
+
+/// Whom a process is tied to. A process without has no such block.
+struct relations {
   small_set<pid, std::hash<pid>> links;
   small_set<watcher, watcher_hash> watchers;
-  boost::unordered_flat_map<std::uint64_t, watched> monitoring;  // by monitor_ref
+  std::unique_ptr<errands> own;
 };
 
 struct suspension;
@@ -73,41 +91,52 @@ struct alignas(64) process {
   std::atomic<std::uint32_t> generation{1};  // moves on at death, before anybody is told; release/acquire with find()
   // Never blocks, so it may run on its caller's stack. A hint for who has not claimed it yet.
   std::atomic<bool> is_leaf{false};
+  std::atomic<bool> is_bounded{false};  // `bound` holds; written before the pid is given away, or by the holder
 
   // The holder of the claim (I1).
-  bool is_suspended = false;  // by the testing kit: handles no message
-  bool must_exit = false;     // because of `reason`
-  bool traps_exits = false;
-  void* state = nullptr;  // body->state(), at hand
+  bool is_suspended : 1 = false;    // by the testing kit: handles no message
+  bool must_exit : 1 = false;       // because of `reason`
+  bool needs_settling : 1 = false;  // there is more to do than to give the claim back
+  void* state = nullptr;            // body->state(), at hand
   message_queue queue;
 
   // Any thread. The class of its state: written before the pid is given away, read by who found the pid somewhere.
   std::atomic<const std::type_info*> type{nullptr};
+
+  // Written by the holder, read by who asks what it does; orders nothing.
+  std::atomic<const std::type_info*> running{nullptr};  // the message that it handles
+  std::atomic<std::uint64_t> handled{0};                // how many it has handled
+
+  // ---- second cache line ----
 
   // Fixed while the process lives; written by its creator before the pid is given away.
   core* home = nullptr;
   std::uint32_t slot = 0;
   std::uint32_t node = 0;
 
-  // ---- second cache line ----
-
-  bool has_thread = false;   // runs on a thread of its own, which sleeps when it waits
-  bool is_stand_in = false;  // for a plain thread, which cannot be killed
-
-  // The holder of the claim.
-  bool is_starting = false;  // its constructor has not returned yet
-  bool is_ending = false;    // its state is being destroyed: no exit signal matters any more
-  bool crashed = false;      // an exception of the user's left a callback
-  // Some name may be its, or some table. Set before its life is checked, read after its death is declared, both
-  // sequentially consistent: so either the giver sees the death, or the dying sees the gift.
+  // Some name may be its, or some table, or timer. Set before its life is checked, read after its death is declared,
+  // both sequentially consistent: so either the giver sees the death, or the dying sees the gift.
   std::atomic<bool> has_names{false};
   std::atomic<bool> has_tables{false};
+  std::atomic<bool> has_timers{false};
+
+  // The holder of the claim, or its creator.
+  bool has_thread : 1 = false;    // runs on a thread of its own, which sleeps when it waits
+  bool is_stand_in : 1 = false;   // for a plain thread, which cannot be killed
+  bool is_starting : 1 = false;   // its constructor has not returned yet
+  bool is_leaving : 1 = false;    // its on_exit() runs: only a kill matters any more
+  bool is_ending : 1 = false;     // its state is being destroyed: no exit signal matters any more
+  bool crashed : 1 = false;       // an exception of the user's left a callback
+  bool was_told : 1 = false;      // to end, by an exit signal
+  bool is_unwinding : 1 = false;  // has thrown `unwind`
+  bool traps_exits : 1 = false;
+  bool has_swallowed : 1 = false;  // that, and it was reported
   pid parent;
+  std::uint32_t restarts = 0;  // how often its supervisor had restarted it when this one was born
   std::unique_ptr<behaviour> body;
   std::unique_ptr<relations> bonds;
-  message_ptr current;                             // what it is handling now
-  const std::type_info* inline_message = nullptr;  // the same while it runs on its caller's stack
-  suspension* waiting = nullptr;                   // set while a callback waits
+  message_ptr current;            // what it is handling now
+  suspension* waiting = nullptr;  // set while a callback waits
   exit_reason reason;
   std::uint64_t refs_given = 0;  // of monitors and calls
 
@@ -117,11 +146,21 @@ struct alignas(64) process {
   // The executor that the claim was handed to.
   process* next_ready = nullptr;
 
+  // Made when a process of this slot first asks for it, and kept with the slot: senders may look at it at any time.
+  std::unique_ptr<mailbox_bound> bound;
+
   pid id() const noexcept { return {slot, generation.load(std::memory_order_relaxed), node}; }
   relations& ties() {
     if (!bonds) bonds = std::make_unique<relations>();
     return *bonds;
   }
+  errands& business() {
+    auto& own = ties().own;
+    if (!own) own = std::make_unique<errands>();
+    return *own;
+  }
+  /// Returns its errands, or null when it has none.
+  errands* business_if_any() const noexcept { return bonds ? bonds->own.get() : nullptr; }
   /// Holder. Tells whether a caller may run it on his own stack now: nothing queued before him, nobody froze it.
   bool runs_inline() const noexcept {
     return is_leaf.load(std::memory_order_relaxed) && !is_suspended && queue.empty();
@@ -129,10 +168,18 @@ struct alignas(64) process {
   /// Holder. From now on the process has to end; the first reason counts.
   void end_with(const exit_reason& why) {
     if (must_exit) return;
-    must_exit = true;
+    must_exit = needs_settling = true;
     reason = why;
   }
+  /// Holder. Notes that it begins to handle a message, and that it is through with it.
+  void begins(const std::type_info& message) noexcept {
+    running.store(&message, std::memory_order_relaxed);
+    handled.store(handled.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
+  }
+  void is_through() noexcept { running.store(nullptr, std::memory_order_relaxed); }
 };
+
+static_assert(sizeof(process) == 192);
 
 /// The process that runs on this thread right now; null on a plain thread. Fibers never leave their thread, and
 /// whoever switches a fiber in sets this again.

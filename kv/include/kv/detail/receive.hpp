@@ -14,6 +14,11 @@ namespace kv::detail {
 /// Returns the calling process. Throws std::logic_error on a plain thread.
 process& this_process();
 
+/// Throws std::invalid_argument when it is not more than 0.
+void check_period(duration period);
+/// Puts an action before all messages of the calling process.
+void continue_with(std::unique_ptr<action> what);
+
 /// What a handler wants: the type of its one argument.
 template <class F>
 struct handler_argument : handler_argument<decltype(&F::operator())> {};
@@ -46,7 +51,10 @@ message_ptr take_letter(process& self, time_point deadline, std::span<const std:
   self.home->check_signals(self);
   suspension waiting{.wanted = types};
   for (bool in_time = true;;) {
-    if (auto found = self.queue.take_first(wanted)) return found;
+    if (auto found = self.queue.take_first(wanted)) {
+      self.home->taken(self, *found);
+      return found;
+    }
     if (!in_time) return nullptr;
     in_time = self.home->wait(self, waiting, deadline);
   }

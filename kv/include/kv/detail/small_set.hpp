@@ -48,6 +48,12 @@ class small_set {
     return true;
   }
 
+  template <class Predicate>
+  void erase_if(Predicate unwanted) {
+    std::erase_if(few_, unwanted);
+    if (many_) boost::unordered::erase_if(*many_, unwanted);
+  }
+
   template <class Visitor>
   void for_each(Visitor visit) const {
     for (const auto& value : few_) visit(value);

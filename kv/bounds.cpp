@@ -1,0 +1,88 @@
+// Mailboxes with a limit.
+#include <stdexcept>
+
+#include <kv/detail/core.hpp>
+
+#include "allocation.hpp"
+
+namespace kv::detail {
+
+namespace {
+
+/// Comes back to a sender when there may be room for what it wants to send.
+class room_request final : public request {
+ public:
+  const std::type_info& type() const noexcept override { return typeid(room_request); }
+  void run(void*) override {}
+};
+
+/// What counts: messages that somebody sent. Signals and answers always get in.
+bool is_bounded(const message& what) noexcept {
+  if (what.kind == message_kind::request) return !static_cast<const request&>(what).answered;
+  return what.kind != message_kind::signal;
+}
+
+}  // namespace
+
+void core::limit_mailbox(process& p, std::uint32_t limit, when_full how) {
+  if (limit == 0) throw std::invalid_argument("limit_mailbox: the limit is 0; at least 1 message must have room");
+  if (!p.bound) p.bound = std::make_unique<mailbox_bound>();
+  p.bound->open(p.id().generation, limit, how);
+  // Release: publishes the bound to try_deliver().
+  p.is_bounded.store(true, std::memory_order_release);
+}
+
+core::delivery core::count(process& p, message& what) noexcept {
+  if (!is_bounded(what)) return delivery::done;
+  switch (p.bound->enter(what.generation)) {
+    case mailbox_bound::entry::dead: return delivery::dead;
+    case mailbox_bound::entry::full: return delivery::full;
+    case mailbox_bound::entry::counted: break;
+  }
+  what.is_counted = true;
+  return delivery::done;
+}
+
+void core::make_room(process& p) noexcept { answer_all(p.bound->leave(p.id().generation)); }
+
+void core::answer_all(message* first) noexcept {
+  while (first != nullptr) {
+    message_ptr waiting(std::exchange(first, first->next));
+    answer(std::move(waiting), nullptr);
+  }
+}
+
+/// A message found no room and nobody waits for it to have some.
+void core::drop(pid to) noexcept {
+  const auto* const p = find(to);
+  if (p == nullptr || !p->bound->drop()) return;
+  const reliable_memory here;
+  report_now(
+      overload_report{.who = to, .name = name_of(to), .type = class_name(*p), .limit = p->bound->limit()});
+}
+
+void core::send_to_full(pid to, message_ptr what) {
+  for (auto result = delivery::full; result == delivery::full;) {
+    const auto* const p = find(to);
+    if (p == nullptr) return;
+    if (p->bound->how() == when_full::drop) return drop(to);
+    await_room(to);
+    result = try_deliver(to, what, executor::urgency::soon);
+  }
+}
+
+void core::await_room(pid to) {
+  const caller who(*this);
+  auto& self = who.self();
+  refuse_to_block(self, "send to a full mailbox");
+  suspension waiting{.awaited = ++self.refs_given, .callee = to};
+  auto wish = std::make_unique<room_request>();
+  wish->caller = self.id();
+  wish->caller_core = this;
+  wish->ref = waiting.awaited;
+  auto* const p = find(to);
+  if (p == nullptr || p->bound->wait(to.generation, std::move(wish))) return;
+  while (!waiting.reply) wait(self, waiting, time_point::max());
+}
+
+}  // namespace kv::detail

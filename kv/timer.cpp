@@ -1,0 +1,145 @@
+#include <kv/timer.hpp>
+
+#include <algorithm>
+#include <stdexcept>
+#include <string>
+
+#include <kv/detail/core.hpp>
+
+#include "allocation.hpp"
+#include "timer_queue.hpp"
+
+namespace kv {
+
+namespace detail {
+
+void check_period(duration period) {
+  if (period.count() > 0) return;
+  throw std::invalid_argument("send_every: the period is " + std::to_string(period.count()) +
+                              " ns; it must be more than 0");
+}
+
+std::uint64_t core::start_timer(pid to, duration delay, timed_message what) {
+  interleave();
+  if (delay.count() <= 0) {
+    deliver(to, std::move(what.first));
+    return 0;
+  }
+  auto* const p = find(to);
+  if (p == nullptr) return 0;
+  p->has_timers.store(true);
+  const auto [number, is_next] = timers_->add(deadline_after(delay), to, std::move(what));
+  // It may have died before it had a timer to forget; sequentially consistent with finish(), as with names.
+  if (p->generation.load() != to.generation) timers_->cancel(number);
+  if (is_next) executor_->wake_at(timers_->next());
+  return number;
+}
+
+std::optional<duration> core::cancel_timer(std::uint64_t number) {
+  interleave();
+  const auto due = timers_->cancel(number);
+  return due ? std::optional(std::max(duration{0}, *due - executor_->now())) : std::nullopt;
+}
+
+std::optional<duration> core::time_left(std::uint64_t number) {
+  interleave();
+  const auto due = timers_->find(number);
+  return due ? std::optional(std::max(duration{0}, *due - executor_->now())) : std::nullopt;
+}
+
+time_point core::next_alarm() const noexcept { return timers_->next(); }
+
+bool core::ring() noexcept {
+  const reliable_memory here;
+  auto due = timers_->take_due(executor_->now());
+  if (!due) return false;
+  if (!due->what) {
+    report_stubborn(due->to, exit_reason::kill, kill_timeout_);
+    return true;
+  }
+  if (due->copy != nullptr) refill(due->refill, due->to, *due->what, due->copy);
+  deliver(due->to, std::move(due->what));
+  return true;
+}
+
+// What the runtime itself waits for ----------------------------------------------------------------------------------
+
+/// A kill takes effect when a callback returns or waits. One that does neither is reported.
+void core::watch_killed(pid who) noexcept {
+  auto* const p = find(who);
+  // An idle leaf ends as soon as it has its turn, and there may be a hundred thousand of them.
+  const bool is_idle_leaf = p == nullptr || (p->is_leaf.load(std::memory_order_relaxed) && p->running.load(std::memory_order_relaxed) == nullptr);
+  if (is_idle_leaf || kill_timeout_ >= infinity) return;
+  try {
+    start_timer(who, kill_timeout_, {});
+  } catch (...) {
+    // Without memory or a thread it goes unreported.
+  }
+}
+
+void core::report_stubborn(pid who, const exit_reason& told, duration since) noexcept {
+  const auto found = info(who);
+  if (!found) return;
+  report_now(watchdog_report{.who = who,
+                             .name = found->names.empty() ? "" : found->names.front(),
+                             .type = found->type,
+                             .told = told,
+                             .since = since,
+                             .doing = found->doing});
+}
+
+/// Holder, when nothing is left to handle.
+void core::note_idle(process& p) noexcept {
+  auto* const own = p.business_if_any();
+  auto* const idle = own == nullptr ? nullptr : own->idle.get();
+  p.needs_settling = p.must_exit || idle != nullptr;
+  if (idle == nullptr) return;
+  const auto handled = p.handled.load(std::memory_order_relaxed);
+  if (handled == idle->handled) return;
+  idle->handled = handled;
+  idle->since = executor_->now();
+  if (!idle->is_armed) ask_when_idle(p);
+}
+
+void core::ask_when_idle(process& p) noexcept {
+  auto& idle = *p.business_if_any()->idle;
+  try {
+    start_timer(p.id(), idle.since + idle.timeout - executor_->now(),
+                {.first = std::make_unique<signal>(signal::op::idle_check, p.id())});
+    idle.is_armed = true;
+  } catch (...) {
+    // Without memory or a thread it asks after the next message.
+  }
+}
+
+void core::check_idle(process& p) {
+  auto* const own = p.business_if_any();
+  if (own == nullptr || !own->idle) return;
+  auto& idle = *own->idle;
+  idle.is_armed = false;
+  if (p.handled.load(std::memory_order_relaxed) != idle.handled || !p.queue.empty() || p.waiting != nullptr) return;
+  if (executor_->now() - idle.since < idle.timeout) return ask_when_idle(p);
+  p.queue.push(std::make_unique<letter_of<kv::idle>>(kv::idle{}));
+  ++idle.handled;  // this one does not count
+}
+
+void core::refill(std::uint64_t timer, pid to, message& last, message_ptr (*copy)(message&)) noexcept {
+  try {
+    timers_->refill(timer, copy(last));
+  } catch (...) {
+    timers_->cancel(timer);
+    report_now(oddity_report{to, "is sent no more " + type_name(last.type()) + ": copying it threw"});
+  }
+}
+
+}  // namespace detail
+
+std::optional<std::chrono::nanoseconds> cancel(timer_ref timer) {
+  return detail::this_process().home->cancel_timer(timer.number);
+}
+
+std::optional<std::chrono::nanoseconds> time_left(timer_ref timer) {
+  return detail::this_process().home->time_left(timer.number);
+}
+
+}  // namespace kv
