@@ -94,7 +94,8 @@ using report_sink = std::function<void(const report&)>;
 
 std::ostream& operator<<(std::ostream& out, const report& entry);
 
-/// Prints the report to standard error, one block a report. The default sink.
+/// Prints the report to standard error, one block a report, however many there are; start_report is left out. A runtime
+/// that is given no sink does the same, but prints no more than 20 a second.
 void print_report(const report& entry);
 
 }  // namespace kv
