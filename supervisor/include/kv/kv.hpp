@@ -11,3 +11,4 @@
 #include <kv/supervision.hpp>
 #include <kv/supervisor.hpp>
 #include <kv/table.hpp>
+#include <kv/task.hpp>
