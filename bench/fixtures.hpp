@@ -28,6 +28,7 @@ void add_memory(summary& table);
 void add_lookups(summary& table, fixtures& shared);
 void add_calls(summary& table);
 void add_lifecycles(summary& table, fixtures& shared);
+void add_storm(summary& table);
 
 /// How a benchmark's time is taken: from the clock on the wall, or as the benchmark says.
 enum class timing { real, manual };

@@ -36,6 +36,7 @@ int main(int argc, char** argv) {
   kv::bench::add_lookups(table, shared);
   kv::bench::add_calls(table);
   kv::bench::add_lifecycles(table, shared);
+  kv::bench::add_storm(table);
 
   const std::unique_ptr<benchmark::BenchmarkReporter> display(benchmark::CreateDefaultDisplayReporter());
   kv::bench::recording_reporter reporter(*display, table);

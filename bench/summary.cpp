@@ -4,6 +4,7 @@
 #include <array>
 #include <cstdio>
 #include <ostream>
+#include <utility>
 
 namespace kv::bench {
 
@@ -22,7 +23,8 @@ std::string short_number(double value) { return number(value, value < 10 ? 2 : v
 
 std::string with_unit(double value, measure what) {
   switch (what) {
-    case measure::nanoseconds: return short_number(value) + " ns";
+    case measure::nanoseconds:
+    case measure::counted_nanoseconds: return short_number(value) + " ns";
     case measure::seconds: return short_number(value) + " s";
     case measure::bytes: return number(value, 0) + " B";
     case measure::gain: break;
@@ -68,11 +70,11 @@ void summary::record(const benchmark::BenchmarkReporter::Run& run) {
   }
   const bool is_aggregate = run.run_type == benchmark::BenchmarkReporter::Run::RT_Aggregate;
   if (is_aggregate && run.aggregate_name != "median") return;
-  const auto bytes = run.counters.find(bytes_counter);
+  std::map<std::string, double> counters;
+  for (const auto& [name, value] : run.counters) counters.emplace(name, value);
   // Aggregates come last, so where there is a median it replaces the single runs.
   results_[{run.run_name.function_name, run.threads}] = {
-      run.GetAdjustedRealTime() / benchmark::GetTimeUnitMultiplier(run.time_unit),
-      bytes == run.counters.end() ? 0 : bytes->second.value};
+      run.GetAdjustedRealTime() / benchmark::GetTimeUnitMultiplier(run.time_unit), std::move(counters)};
 }
 
 std::optional<summary::result> summary::find(const std::string& name, std::int64_t threads) const {
@@ -80,13 +82,14 @@ std::optional<summary::result> summary::find(const std::string& name, std::int64
   return found == results_.end() ? std::nullopt : std::optional(found->second);
 }
 
-std::optional<double> summary::value_of(const std::string& name, measure what) const {
+std::optional<double> summary::value_of(const std::string& name, const comparison& row) const {
   const auto alone = find(name, 1);
   if (!alone) return std::nullopt;
-  switch (what) {
+  switch (row.what) {
     case measure::nanoseconds: return alone->seconds * 1e9;
     case measure::seconds: return alone->seconds;
-    case measure::bytes: return alone->bytes;
+    case measure::counted_nanoseconds:
+    case measure::bytes: return alone->counters.at(row.counter);
     case measure::gain: break;
   }
   const auto together = find(name, 2);
@@ -94,9 +97,9 @@ std::optional<double> summary::value_of(const std::string& name, measure what) c
 }
 
 std::vector<std::string> summary::cells(const comparison& row) const {
-  const auto value = value_of(row.kv, row.what);
+  const auto value = value_of(row.kv, row);
   if (!value) return {};
-  const auto peer = value_of(row.peer, row.what);
+  const auto peer = value_of(row.peer, row);
   const auto ratio = peer ? std::optional(*value / *peer) : std::nullopt;
   return {row.operation,
           with_unit(*value, row.what),

@@ -14,10 +14,11 @@ namespace kv::bench {
 
 /// What of a benchmark stands in the table.
 enum class measure {
-  nanoseconds,  // per operation
-  seconds,      // per operation
-  bytes,        // the counter bytes_counter
-  gain          // how many times the throughput of one thread two threads have
+  nanoseconds,          // per operation
+  seconds,              // per operation
+  counted_nanoseconds,  // the row's counter
+  bytes,                // the row's counter
+  gain                  // how many times the throughput of one thread two threads have
 };
 
 inline constexpr const char* bytes_counter = "bytes/bucket";
@@ -40,6 +41,7 @@ struct comparison {
   std::string kv;
   std::string peer;
   measure what = measure::nanoseconds;
+  std::string counter = bytes_counter;
   bound limit = {};
   bound goal = {};
 };
@@ -57,11 +59,11 @@ class summary {
  private:
   struct result {
     double seconds = 0;
-    double bytes = 0;
+    std::map<std::string, double> counters;
   };
   using benchmark_key = std::pair<std::string, std::int64_t>;  // name, threads
 
-  std::optional<double> value_of(const std::string& name, measure what) const;
+  std::optional<double> value_of(const std::string& name, const comparison& row) const;
   std::optional<result> find(const std::string& name, std::int64_t threads) const;
   std::vector<std::string> cells(const comparison& row) const;
 

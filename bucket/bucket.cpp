@@ -1,6 +1,13 @@
 #include <kv/bucket.hpp>
 
+#include <ostream>
+
 namespace kv {
+
+std::ostream& operator<<(std::ostream& out, const bucket_changed& change) {
+  out << change.key;
+  return change.value ? out << " SET TO " << *change.value : out << " DELETED";
+}
 
 std::optional<std::string> bucket::get(std::string_view key) const {
   const auto entry = entries_.find(key);
@@ -14,6 +21,7 @@ void bucket::put(std::string_view key, std::string_view value) {
   } else {
     entries_.emplace_hint(entry, key, value);
   }
+  if (watches_) tell(key, std::string(value));
 }
 
 std::optional<std::string> bucket::erase(std::string_view key) {
@@ -21,6 +29,7 @@ std::optional<std::string> bucket::erase(std::string_view key) {
   if (entry == entries_.end()) return std::nullopt;
   std::optional<std::string> gone(std::move(entry->second));
   entries_.erase(entry);
+  if (watches_) tell(key, std::nullopt);
   return gone;
 }
 
@@ -29,6 +38,30 @@ std::vector<std::string> bucket::keys() const {
   result.reserve(entries_.size());
   for (const auto& [key, value] : entries_) result.push_back(key);
   return result;
+}
+
+// Subscribers ------------------------------------------------------------------------------------------------------
+
+void bucket::subscribe(pid who) {
+  if (!watches_) watches_ = std::make_unique<watches>();
+  const auto [row, is_new] = watches_->try_emplace(who);
+  if (is_new) row->second = monitor(who);
+}
+
+bool bucket::unsubscribe(pid who) {
+  if (!watches_) return false;
+  const auto row = watches_->find(who);
+  if (row == watches_->end()) return false;
+  demonitor(row->second, true);
+  watches_->erase(row);
+  if (watches_->empty()) watches_.reset();
+  return true;
+}
+
+void bucket::handle(const down& news) { unsubscribe(news.from); }
+
+void bucket::tell(std::string_view key, const std::optional<std::string>& value) const {
+  for (const auto& [who, watch] : *watches_) send(who, bucket_changed{self(), std::string(key), value});
 }
 
 }  // namespace kv

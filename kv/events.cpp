@@ -2,8 +2,10 @@
 #include <kv/events.hpp>
 
 #include <map>
+#include <new>
 #include <unordered_map>
 #include <unordered_set>
+#include <utility>
 #include <vector>
 
 #include <boost/signals2/signal.hpp>
@@ -97,7 +99,10 @@ struct event_manager::inside {
   std::uint64_t last_id = 0;
   std::map<std::uint64_t, std::unordered_set<std::uint64_t>> waiting;  // by ticket: the handlers not yet through
   std::uint64_t last_ticket = 0;
+  std::vector<std::pair<std::uint64_t, std::exception_ptr>> failed;  // forwards whose filter threw at this event
 
+  std::unordered_set<std::uint64_t> tell(const delivery& what);
+  void forward(std::uint64_t id, const subscription& what, const event_body& event);
   void attach(std::uint64_t id, subscription& what);
   void detach(std::uint64_t id, const std::string& why);
   bool forget(std::uint64_t id);
@@ -105,7 +110,7 @@ struct event_manager::inside {
 };
 
 event_manager::event_manager(std::string name, subscriptions rows, event_manager_options options)
-    : inside_(new inside{std::move(name), std::move(rows), std::move(options), {}, {}, 0, {}}) {
+    : inside_(new inside{std::move(name), std::move(rows), std::move(options), {}, {}, 0, {}, 0, {}}) {
   auto found = inside_->rows.to_vector();
   std::ranges::sort(found, {}, [](const auto& row) { return row.first; });  // attached in the order of old
   for (auto& [id, what] : found) {
@@ -123,7 +128,8 @@ void event_manager::inside::attach(std::uint64_t id, subscription& what) {
   auto* const home = this_process().home;
   if (what.forwards) {
     entry.watch = monitor(what.owner, std::to_string(id));
-    entry.connection = signal.connect([run = what.run](const delivery& d) -> std::uint64_t { return run(d.event), 0; });
+    entry.connection =
+        signal.connect([this, id, what](const delivery& d) -> std::uint64_t { return forward(id, what, d.event), 0; });
   } else {
     if (!home->alive(what.runner)) {
       what.runner = spawn_thread([id, what, all = rows, manager = name] { run_handler(id, what, all, manager); });
@@ -180,12 +186,31 @@ void event_manager::inside::detach(std::uint64_t id, const std::string& why) {
   announce_removal(id, *row, name, why);
 }
 
-void event_manager::notify(const event_body& event) { inside_->signal(delivery{event, self(), 0}); }
+/// Returns which handlers will answer.
+std::unordered_set<std::uint64_t> event_manager::inside::tell(const delivery& what) {
+  auto answering = signal(what);
+  for (const auto& [id, failure] : std::exchange(failed, {})) detach(id, to_text(failure));
+  return answering;
+}
+
+void event_manager::inside::forward(std::uint64_t id, const subscription& what, const event_body& event) {
+  try {
+    what.run(event);
+  } catch (const unwind&) {
+    throw;
+  } catch (const std::bad_alloc&) {
+    throw;  // not the filter's fault
+  } catch (...) {
+    failed.emplace_back(id, std::current_exception());
+  }
+}
+
+void event_manager::notify(const event_body& event) { inside_->tell(delivery{event, self(), 0}); }
 
 void event_manager::sync_notify(const event_body& event) {
   const auto ticket = ++inside_->last_ticket;
   auto& waiting = inside_->waiting[ticket];
-  waiting = inside_->signal(delivery{event, self(), ticket});
+  waiting = inside_->tell(delivery{event, self(), ticket});
   auto& home = *this_process().home;
   const auto deadline = home.deadline_after(inside_->options.handler_deadline);
   // Goes on serving meanwhile: the handlers that it waits for may add and remove handlers.

@@ -1,10 +1,13 @@
 #include <kv/runtime.hpp>
 
 #include <cassert>
+#include <iostream>
+#include <limits>
 #include <stdexcept>
 
 #include <kv/process.hpp>
 
+#include "report_printer.hpp"
 #include "substitute.hpp"
 #include "thread_executor.hpp"
 
@@ -26,7 +29,6 @@ const runtime_options& checked(const runtime_options& options) {
     throw std::invalid_argument("runtime_options::kill_timeout is " + std::to_string(options.kill_timeout.count()) +
                                 " ns; it must be more than 0");
   }
-  if (!options.on_report) throw std::invalid_argument("runtime_options::on_report is empty; pass a function");
   return options;
 }
 
@@ -40,7 +42,8 @@ runtime::runtime(const runtime_options& options)
     : runtime(options, detail::substitute != nullptr ? *detail::substitute : detail::executor_factory(on_threads)) {}
 
 runtime::runtime(const runtime_options& options, const detail::executor_factory& make)
-    : core_(std::make_unique<detail::core>(checked(options))) {
+    : printer_(options.on_report ? nullptr : std::make_unique<detail::report_printer>(std::cerr)),
+      core_(std::make_unique<detail::core>(with_sink(checked(options)))) {
   core_->start(make(*core_, options));
 }
 
@@ -48,6 +51,14 @@ runtime::~runtime() {
   assert((detail::current_process == nullptr || detail::current_process->home != core_.get()) &&
          "a runtime cannot be destroyed by one of its own processes");
   core_->shut_down();
+}
+
+/// The clock of the printer is the core's, which is there by the time that anybody reports.
+runtime_options runtime::with_sink(runtime_options options) {
+  if (printer_) {
+    options.on_report = [this](const report& entry) { printer_->print(entry, core_->exec().now()); };
+  }
+  return options;
 }
 
 void runtime::exit(pid whom, const exit_reason& reason) {
@@ -77,6 +88,6 @@ std::size_t runtime::process_count() const noexcept { return core_->live_count()
 
 std::optional<process_info> runtime::info(pid id) const { return core_->info(id); }
 
-std::string runtime::dump() const { return core_->dump(); }
+std::string runtime::dump() const { return core_->dump(std::numeric_limits<std::size_t>::max()); }
 
 }  // namespace kv

@@ -28,6 +28,10 @@ registry_server::registry_server(registry_options options) : options_(std::move(
   recover_outbox();
   adopt_rows();
   end_strays();
+  // It may have ended between the two steps of enter().
+  options_.waiting.for_each([this](const std::string& name, const auto&) {
+    if (options_.names.member(name)) wake_waiting(name);
+  });
   // After the constructor: whoever starts this need not wait for the handlers of events.
   if (!unannounced_.empty()) send(self(), wake{});
 }
@@ -94,9 +98,20 @@ std::optional<ref<bucket>> registry_server::create(const std::string& name) {
   if (!made) return std::nullopt;
   monitor(*made, name);
   announce(created{name, *made});
-  options_.names.insert(name, *made);
+  enter(name, *made);
   publish();
   return made;
+}
+
+void registry_server::enter(const std::string& name, pid who) {
+  options_.names.insert(name, who);
+  wake_waiting(name);
+}
+
+void registry_server::wake_waiting(const std::string& name) {
+  for (const auto each : options_.waiting.lookup(name).value_or(std::vector<pid>())) {
+    send(each, detail::name_entered{});
+  }
 }
 
 void registry_server::await_burial(const std::string& name, pid who) {

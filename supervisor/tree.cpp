@@ -14,10 +14,11 @@ struct tree_names {
         registry(tree + ".registry"),
         names(tree + ".names"),
         outbox(tree + ".outbox"),
+        waiting(tree + ".waiting"),
         subscriptions(tree + ".subscriptions") {}
 
-  std::string events, buckets, registry;     // processes
-  std::string names, outbox, subscriptions;  // tables
+  std::string events, buckets, registry;              // processes
+  std::string names, outbox, waiting, subscriptions;  // tables
 };
 
 /// Runs in the root supervisor, which therefore owns the tables: they outlive each of its children.
@@ -28,6 +29,7 @@ std::vector<child_spec> init(runtime& home, const tree_options& options) {
   const registry_options parts{
       .names = names_table::create(home, {.name = n.names, .access = table_access::public_}),
       .outbox = outbox_table::create(home, {.name = n.outbox, .access = table_access::public_}),
+      .waiting = waiting_table::create(home, {.name = n.waiting, .access = table_access::public_}),
       .events = registry_events(home, n.events),
       .buckets = n.buckets};
   const event_manager_options events{.handler_deadline = options.handler_deadline, .greet = n.registry};
@@ -45,8 +47,11 @@ tree start_tree(runtime& home, const tree_options& options) {
   const auto root = self_if_any() ? spawn_link_named<supervisor>(options.name, intensity, start_children)
                                   : home.spawn_named<supervisor>(options.name, intensity, start_children);
   const auto names = names_table::find(home, n.names);
-  if (!names) throw start_error("tree " + options.name + " ended as soon as it was there", exit_reason::noproc);
-  return {root, registry(home, n.registry, *names), registry_events(home, n.events)};
+  const auto waiting = waiting_table::find(home, n.waiting);
+  if (!names || !waiting)
+    throw start_error("tree " + options.name + " ended as soon as it was there", exit_reason::noproc);
+  const registry_events events(home, n.events);
+  return {root, registry(home, n.registry, *names, *waiting, events), events};
 }
 
 }  // namespace kv

@@ -33,17 +33,18 @@ struct registry_world {
   probe owner{world};
   kv::names_table names = public_table<std::string, kv::pid>(world, owner);
   kv::outbox_table outbox = public_table<std::uint64_t, std::variant<kv::created, kv::exited>>(world, owner);
+  kv::waiting_table waiting = public_table<std::string, std::vector<kv::pid>>(world, owner);
   kv::subscription_table subscriptions =
       kv::subscription_table::create(world, {.name = {}, .access = kv::table_access::public_, .owner = owner});
   kv::registry_events events{world, "events"};
-  kv::registry registry{world, "registry", names};
+  kv::registry registry{world, "registry", names, waiting, events};
   kv::ref<kv::registry_server> server{};
 
   explicit registry_world(kv::simulation& home, registry_mistake mistake = {}) : world(home) {
     owner.run([&] { return kv::start_event_manager("events", subscriptions, {.greet = "registry"}); });
     world.spawn_named<kv::bucket_supervisor>("buckets");
-    server = world.spawn_named<kv::registry_server>("registry",
-                                                    kv::registry_options{names, outbox, events, "buckets", mistake});
+    server = world.spawn_named<kv::registry_server>(
+        "registry", kv::registry_options{names, outbox, waiting, events, "buckets", mistake});
   }
   ~registry_world() {
     for (const auto* name : {"registry", "buckets", "events"}) {

@@ -57,8 +57,8 @@ class registry_parts {
   }
   void start_buckets() { buckets = runtime.spawn_named<kv::bucket_supervisor>("buckets"); }
   void start_registry() {
-    server =
-        runtime.spawn_named<kv::registry_server>("registry", kv::registry_options{names, outbox, events, "buckets"});
+    server = runtime.spawn_named<kv::registry_server>("registry",
+                                                      kv::registry_options{names, outbox, waiting, events, "buckets"});
   }
   void stop(const std::string& name) {
     if (const auto who = runtime.whereis(name)) kv::testing::kill_and_await(runtime, *who);
@@ -77,10 +77,11 @@ class registry_parts {
   kv::testing::probe p{runtime};
   kv::names_table names = make_table<std::string, kv::pid>();
   kv::outbox_table outbox = make_table<std::uint64_t, std::variant<kv::created, kv::exited>>();
+  kv::waiting_table waiting = make_table<std::string, std::vector<kv::pid>>();
   kv::subscription_table subscriptions =
       kv::subscription_table::create(runtime, {.name = {}, .access = kv::table_access::public_, .owner = p});
   kv::registry_events events{runtime, "events"};
-  kv::registry registry{runtime, "registry", names};
+  kv::registry registry{runtime, "registry", names, waiting, events};
   kv::ref<kv::bucket_supervisor> buckets;
   kv::ref<kv::registry_server> server;
 

@@ -36,7 +36,7 @@ TEST_CASE("creating a bucket again changes nothing") {
 
 TEST_CASE("every command on an unknown bucket answers NOT FOUND") {
   shell_fixture shell;
-  for (const char* line : {"PUT b k v", "GET b k", "DELETE b k", "LOOKUP b", "STOP b", "KILL b"}) {
+  for (const char* line : {"PUT b k v", "GET b k", "DELETE b k", "SUBSCRIBE b", "LOOKUP b", "STOP b", "KILL b"}) {
     CAPTURE(line);
     CHECK(shell(line) == "NOT FOUND\n");
   }
@@ -179,7 +179,7 @@ TEST_CASE("TABLES prints a line for each table by name") {
                    std::to_string(t.size) + ' ' + std::to_string(t.memory) + '\n');
   }
   for (const auto& line : by_name) expected += line;
-  CHECK(by_name.size() == 3);
+  CHECK(by_name.size() == 4);
   CHECK(shell.ok("TABLES") == expected);
   CHECK(expected.find("\"my kv.names\" set public " + to_string(shell.tree().root.id()) + " <none> 2 ") == 0);
 }

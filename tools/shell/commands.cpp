@@ -21,6 +21,10 @@ std::string text_of(const exited& event) {
   return "exited " + quote(event.name) + ' ' + to_string(event.bucket) + ' ' + to_string(event.reason);
 }
 
+std::string text_of(const bucket_changed& change) {
+  return quote(change.key) + (change.value ? " SET TO " + quote(*change.value) : " DELETED");
+}
+
 }  // namespace
 
 std::span<const command> session::commands() {
@@ -29,6 +33,9 @@ std::span<const command> session::commands() {
       {"PUT", "bucket key value", "stores a value", &session::put},
       {"GET", "bucket key", "prints a value; an empty line if there is none", &session::get},
       {"DELETE", "bucket key", "removes a value", &session::erase},
+      {"SUBSCRIBE", "bucket",
+       "from now on prints each of its changes, before the OK of the command that made it, or of the next one",
+       &session::subscribe},
       {"LOOKUP", "bucket", "prints the pid of a bucket", &session::lookup},
       {"LIST", "", "prints each bucket: name, pid, entries", &session::list},
       {"STOP", "bucket", "ends a bucket in order", &session::stop},
@@ -75,6 +82,11 @@ std::string session::get(arguments given) {
 
 std::string session::erase(arguments given) {
   with_bucket(given[0], [&](const ref<bucket>& b) { b.call(&bucket::erase, given[1]); });
+  return {};
+}
+
+std::string session::subscribe(arguments given) {
+  with_bucket(given[0], [](const ref<bucket>& b) { kv::subscribe(b); });
   return {};
 }
 
@@ -144,7 +156,16 @@ std::string session::oldest(event_log<Event>& log, const std::string& name) {
 bool session::next_message(std::chrono::nanoseconds timeout) {
   return receive_for(
       timeout, [this](const created& event) { handle(event); }, [this](const exited& event) { handle(event); },
-      [this](const down&) { --deaths_awaited_; });
+      [this](const bucket_changed& change) { handle(change); }, [this](const down&) { --deaths_awaited_; });
+}
+
+/// Returns a line for each change that has come since the last time. Those of a call are here when it has returned.
+std::string session::take_changes() {
+  while (next_message(std::chrono::nanoseconds(0))) {
+  }
+  std::string lines;
+  for (const auto& change : std::exchange(changes_, {})) lines += as_line(text_of(change));
+  return lines;
 }
 
 // What there is ----------------------------------------------------------------------------------------------------

@@ -39,7 +39,9 @@ bool session::answer(const line& asked) {
   std::string problem;
   try {
     if (asked.overlong) throw refusal("BAD LINE: longer than " + std::to_string(max_line_length) + " bytes");
-    if (has_command(asked.text)) out_ << run(asked.text) << "OK\n";
+    if (!has_command(asked.text)) return true;
+    const auto lines = run(asked.text);
+    out_ << lines << take_changes() << "OK\n";
     return true;
   } catch (const refusal& e) {
     problem = e.what();

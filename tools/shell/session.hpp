@@ -26,6 +26,9 @@ struct session_options {
 /// Carries out commands on a tree and writes what they answer: lines and then `OK`, or one line that says what went
 /// wrong. Empty lines and lines that begin with `#` get no answer. Once the tree has given up, every command says so.
 ///
+/// Changes of buckets that were subscribed to are lines between what a command answers and its `OK`: those that it made,
+/// after those that others have made since the last `OK`. So a script has the same output every time.
+///
 /// It is a process, as iex is one: events come to it as messages, and it can watch what it kills. And calls from one
 /// process to another need no switch of threads, which makes a long script ten times as fast.
 class session {
@@ -38,7 +41,8 @@ class session {
 
   void handle(const created& event) { created_.add(event); }
   void handle(const exited& event) { exited_.add(event); }
-  using messages = message_types<created, exited>;
+  void handle(const bucket_changed& change) { changes_.push_back(change); }
+  using messages = message_types<created, exited, bucket_changed>;
 
   /// Returns every command, in the order of HELP.
   static std::span<const command> commands();
@@ -52,6 +56,7 @@ class session {
   std::string put(arguments given);
   std::string get(arguments given);
   std::string erase(arguments given);
+  std::string subscribe(arguments given);
   std::string lookup(arguments given);
   std::string list(arguments given);
   std::string stop(arguments given);
@@ -70,6 +75,7 @@ class session {
   child_info part(std::string_view id) const;
   void kill_and_await(pid victim, const std::vector<pid>& those_it_takes_along = {});
   bool next_message(std::chrono::nanoseconds timeout);
+  std::string take_changes();
 
   runtime& home_;
   const tree tree_;
@@ -77,6 +83,7 @@ class session {
   const session_options options_;
   event_log<created> created_;
   event_log<exited> exited_;
+  std::vector<bucket_changed> changes_;  // not printed yet
   std::size_t deaths_awaited_ = 0;
 };
 

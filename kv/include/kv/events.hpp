@@ -21,7 +21,8 @@ struct handler_id {
   friend auto operator<=>(const handler_id&, const handler_id&) = default;
 };
 
-/// Sent to the owner of a monitored handler that was removed against his will: it threw, or took too long.
+/// Sent to the owner of a monitored handler that was removed against his will: it threw, or took too long. And to the
+/// receiver of a forward whose filter threw.
 struct handler_removed {
   handler_id id;
   std::string why;
@@ -86,10 +87,21 @@ class events {
   }
   /// Sends every event to a process as a message, until that process ends.
   handler_id forward_to(pid receiver) const {
+    return forward_to(receiver, [](const auto&) { return true; });
+  }
+  /// The same with those events only of which `wanted(const Event&)` is true; none of a type that it does not take. It
+  /// runs in the manager, between all events: it must be quick and not block. One that throws is removed and reported.
+  template <class Filter>
+  handler_id forward_to(pid receiver, Filter wanted) const {
+    static_assert((std::is_invocable_r_v<bool, const Filter&, const E&> || ...), "the filter takes none of the events");
     auto* const core = &home_->core();
-    auto send_on = [core, receiver](const detail::event_body& event) {
+    auto send_on = [core, receiver, wanted = std::move(wanted)](const detail::event_body& event) {
       std::visit(
-          [&]<class Event>(const Event& e) { core->deliver(receiver, std::make_unique<detail::letter_of<Event>>(e)); },
+          [&]<class Event>(const Event& e) {
+            if constexpr (std::is_invocable_r_v<bool, const Filter&, const Event&>) {
+              if (wanted(e)) core->deliver(receiver, std::make_unique<detail::letter_of<Event>>(e));
+            }
+          },
           event.as<any_event>());
     };
     return add(

@@ -76,7 +76,8 @@ struct watchdog_report {
   std::string type;  ///< class of the server
   exit_reason told;  ///< `kill`, or `shutdown` when the runtime ends and asks first
   std::chrono::nanoseconds since{};
-  std::string doing;  ///< what it runs, or waits for
+  std::string doing;   ///< what it runs, or waits for
+  std::string others;  ///< when the runtime ends: the processes that live, a line for each
 };
 
 /// Something was found that should not be there, and was put right: an unknown message, a row that names no bucket.
@@ -93,7 +94,8 @@ using report_sink = std::function<void(const report&)>;
 
 std::ostream& operator<<(std::ostream& out, const report& entry);
 
-/// Prints the report to standard error, one block a report. The default sink.
+/// Prints the report to standard error, one block a report, however many there are; start_report is left out. A runtime
+/// that is given no sink does the same, but prints no more than 20 a second.
 void print_report(const report& entry);
 
 }  // namespace kv

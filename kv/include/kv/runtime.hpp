@@ -18,6 +18,10 @@
 
 namespace kv {
 
+namespace detail {
+class report_printer;
+}
+
 /// How a runtime is set up. The defaults suit a server; leave them alone until a measurement says otherwise.
 struct runtime_options {
   /// Scheduler threads. At least 1; one per core by default.
@@ -32,8 +36,9 @@ struct runtime_options {
   /// How long a killed process may go on, because its callback neither returns nor blocks, before a watchdog_report names
   /// it. More than 0; infinity for never.
   std::chrono::nanoseconds kill_timeout = std::chrono::seconds(5);
-  /// Where reports go. Called from any thread.
-  report_sink on_report = print_report;
+  /// Where reports go. Called from any thread. Empty: to standard error, at most 20 a second; of the others a line
+  /// says how many of which kind were left out.
+  report_sink on_report = {};
 
   static constexpr std::size_t min_stack_size = 16 * 1024;
 };
@@ -138,7 +143,9 @@ class runtime {
 
  private:
   std::optional<pid> whereis(std::string_view name, std::type_index type) const;
+  runtime_options with_sink(runtime_options options);
 
+  std::unique_ptr<detail::report_printer> printer_;  // the default sink; outlives the core, which may report to its end
   std::unique_ptr<detail::core> core_;
 };
 

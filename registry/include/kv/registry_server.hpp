@@ -8,6 +8,7 @@
 #include <string>
 #include <utility>
 #include <variant>
+#include <vector>
 
 #include <kv/bucket.hpp>
 #include <kv/bucket_supervisor.hpp>
@@ -41,7 +42,13 @@ using names_table = table<std::string, pid>;
 /// Events that are not known to have been delivered, by their number. The same.
 using outbox_table = table<std::uint64_t, std::variant<created, exited>>;
 
+/// By name, the processes that wait for a bucket of that name. The same.
+using waiting_table = table<std::string, std::vector<pid>>;
+
 namespace detail {
+/// A name that somebody waits for has been entered.
+struct name_entered {};
+
 /// A mistake that the guide makes on its way to a correct registry. Only tests bring it back, to show that they find it.
 enum class registry_mistake : std::uint8_t { none, announces_before_removal };
 }  // namespace detail
@@ -50,6 +57,7 @@ enum class registry_mistake : std::uint8_t { none, announces_before_removal };
 struct registry_options {
   names_table names;
   outbox_table outbox;
+  waiting_table waiting;
   registry_events events;
   std::string buckets;  ///< registered name of the bucket_supervisor
   detail::registry_mistake mistake = {};
@@ -63,6 +71,8 @@ struct registry_options {
 /// (R2) The row of a bucket is gone before its `exited` is announced: who hears of it finds the name free.
 /// (R3) A row is only removed while it names that bucket.
 /// (R4) Every row's bucket is monitored, with its name as the tag.
+/// (R5) Who waits for a name stands in the table of the waiting before he looks for its row, and is told after the row is
+///      entered. So he finds it, or is told.
 ///
 /// Start it with spawn_link_named, under the name that its kv::registry is given.
 class registry_server {
@@ -87,6 +97,8 @@ class registry_server {
   void adopt_rows();
   bool purge_if_foreign(const std::string& name, pid who);
   void end_strays();
+  void enter(const std::string& name, pid bucket);
+  void wake_waiting(const std::string& name);
   void await_burial(const std::string& name, pid who);
   std::optional<ref<bucket>> start_bucket();
   void announce(event what);

@@ -24,7 +24,8 @@ struct tree_options {
 
 /// A running KV tree. A small value, to be copied freely.
 ///
-///     root supervisor, one_for_one: owns the tables of names, of events under way and of subscriptions
+///     root supervisor, one_for_one: owns the tables of names, of those who wait for one, of events under
+///     │            way and of subscriptions
 ///     ├── events    the event manager
 ///     ├── buckets   the bucket supervisor, and under it the buckets
 ///     └── registry

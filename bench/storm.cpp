@@ -1,0 +1,137 @@
+// How little others notice when 100,000 buckets are killed at once. The peer of a figure is the same before the storm.
+#include <algorithm>
+#include <atomic>
+#include <cstdint>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include <benchmark/benchmark.h>
+
+#include "fixtures.hpp"
+#include "summary.hpp"
+
+namespace kv::bench {
+
+namespace {
+
+constexpr std::size_t others = 1000;
+constexpr std::size_t reads_before = 1'000'000;
+
+/// How long each read took, in nanoseconds.
+using latencies = std::vector<std::uint32_t>;
+
+/// Buckets that are to die, and others that are read all the time.
+class battlefield {
+ public:
+  battlefield() {
+    inside(world_.home, [this] {
+      for (std::size_t i = 0; i < population_size; ++i)
+        victims_.push_back(world_.create("victim-" + std::to_string(i)));
+      for (std::size_t i = 0; i < others; ++i) world_.create(name_of(i));
+    });
+  }
+
+  /// Reads the others, one after the other, for as long as `goes_on(reads so far)`. Nothing if a value is missing.
+  template <class Predicate>
+  std::optional<latencies> read(Predicate goes_on) const {
+    latencies result;
+    result.reserve(reads_before);
+    std::vector<std::string> names;
+    for (std::size_t i = 0; i < others; ++i) names.push_back(name_of(i));
+    for (std::size_t at = 0; goes_on(result.size()); at = (at + 1) % others) {
+      const auto start = std::chrono::steady_clock::now();
+      const auto value = world_.get(names[at]);
+      const auto took = std::chrono::steady_clock::now() - start;
+      if (value != entry_value) return std::nullopt;
+      result.push_back(static_cast<std::uint32_t>(std::chrono::nanoseconds(took).count()));
+    }
+    return result;
+  }
+
+  /// Kills all victims and waits for all their events; returns how many seconds that took, nothing if an event is missing
+  /// or of somebody else, or a row is left.
+  std::optional<double> storm() {
+    return inside(world_.home, [this]() -> std::optional<double> {
+      world_.tree.events.forward_to(self(), [](const exited&) { return true; });
+      std::vector<pid> gone;
+      gone.reserve(victims_.size());
+      const auto seconds = seconds_of([&] {
+        for (const auto each : victims_) exit(each, exit_reason::kill);
+        while (gone.size() < victims_.size()) {
+          const auto event = receive_for<exited>(std::chrono::seconds(10));
+          if (!event) return;
+          gone.push_back(event->bucket);
+        }
+      });
+      std::ranges::sort(gone);
+      std::ranges::sort(victims_);
+      if (gone != victims_ || world_.tree.registry.size() != others) return std::nullopt;
+      return seconds;
+    });
+  }
+
+ private:
+  stage world_{1};  // and a thread that reads
+  std::vector<pid> victims_;
+};
+
+void count(benchmark::State& state, latencies& all) {
+  std::ranges::sort(all);
+  const auto at = [&](double share) {
+    return static_cast<double>(all[static_cast<std::size_t>(share * static_cast<double>(all.size() - 1))]);
+  };
+  state.counters["p50"] = at(0.5);
+  state.counters["p99"] = at(0.99);
+  state.counters["p99.9"] = at(0.999);
+  state.counters["max"] = at(1);
+  state.counters["reads"] = static_cast<double>(all.size());
+}
+
+void read_in_peace(benchmark::State& state) {
+  const battlefield field;
+  for (auto _ : state) {
+    auto all = field.read([](std::size_t so_far) { return so_far < reads_before; });
+    if (!all) return state.SkipWithError("a bucket does not answer");
+    count(state, *all);
+    state.SetIterationTime(1e-9);
+  }
+}
+
+void read_in_the_storm(benchmark::State& state) {
+  battlefield field;
+  for (auto _ : state) {
+    std::atomic<bool> is_over{false};
+    std::optional<double> seconds;
+    std::jthread killer([&] {
+      seconds = field.storm();
+      is_over = true;
+    });
+    auto all = field.read([&](std::size_t) { return !is_over; });
+    killer.join();
+    if (!seconds) return state.SkipWithError("an event is missing or wrong, or a row is left");
+    if (!all || all->empty()) return state.SkipWithError("a bucket that lives does not answer");
+    count(state, *all);
+    state.SetIterationTime(*seconds);
+  }
+}
+
+}  // namespace
+
+void add_storm(summary& table) {
+  add_benchmark("storm/before", read_in_peace, timing::manual)->Iterations(1)->Unit(benchmark::kMillisecond);
+  add_benchmark("storm/during", read_in_the_storm, timing::manual)->Iterations(1)->Unit(benchmark::kMillisecond);
+  table.add({.operation = "100,000 buckets killed at once, until the last event",
+             .kv = "storm/during",
+             .peer = "",
+             .what = measure::seconds});
+  for (const char* const share : {"p50", "p99", "p99.9", "max"}) {
+    table.add({.operation = std::string("lookup + get of others meanwhile, ") + share + "; peer: before",
+               .kv = "storm/during",
+               .peer = "storm/before",
+               .what = measure::counted_nanoseconds,
+               .counter = share});
+  }
+}
+
+}  // namespace kv::bench
