@@ -249,8 +249,10 @@ void core::apply_kill(process& p, pid from) {
 }
 
 void core::apply_exit(process& p, pid from, const exit_reason& why) {
-  if (p.is_ending || p.is_leaving) return;
+  if (p.is_ending) return;
+  // Also to on_exit(), in which a supervisor waits for its children to end.
   if (p.traps_exits) return p.queue.push(std::make_unique<letter_of<exit_signal>>(exit_signal{from, why}));
+  if (p.is_leaving) return;
   if (why.what() == exit_reason::kind::normal && from != p.id()) return;
   end_as_told(p, why);
 }
