@@ -1,7 +1,7 @@
 // How processes come to life, and how plain threads get a stand-in.
 #include <stdexcept>
 
-#include <kv/detail/core.hpp>
+#include <kv/detail/caller.hpp>
 
 #include "names.hpp"
 

@@ -1,7 +1,7 @@
 // Mailboxes with a limit.
 #include <stdexcept>
 
-#include <kv/detail/core.hpp>
+#include <kv/detail/caller.hpp>
 
 #include "allocation.hpp"
 

@@ -1,6 +1,7 @@
-// Messages, waits, bonds and the end of a runtime. Births are in birth.cpp, turns in turn.cpp, deaths in
-// death.cpp.
-#include <kv/detail/core.hpp>
+// Messages, waits, bonds and the end of a runtime. Births are in birth.cpp, turns in turn.cpp, deaths in death.cpp; full
+// mailboxes in bounds.cpp, answers that come later in requests.cpp, timers in timer.cpp, looks from outside in
+// introspection.cpp.
+#include <kv/detail/caller.hpp>
 
 #include <algorithm>
 #include <stdexcept>

@@ -1,5 +1,6 @@
 #include <kv/introspection.hpp>
 
+#include <algorithm>
 #include <ostream>
 #include <sstream>
 
@@ -37,14 +38,6 @@ std::ostream& operator<<(std::ostream& out, const process_info& info) {
 namespace detail {
 
 namespace {
-
-std::string wish(const suspension& waiting) {
-  std::string what;
-  for (const auto* const type : waiting.wanted) what += (what.empty() ? "" : " or ") + portable_name(*type);
-  if (what.empty()) what = "anything";
-  return waiting.callee ? "waits for the answer of " + to_string(waiting.callee) + " to " + what
-                        : "waits for a message of " + what;
-}
 
 process_info::inside within(process& p) {
   process_info::inside result{.mailbox = p.queue.size(), .links = {}, .monitors = {}, .monitored_by = {},
@@ -103,7 +96,7 @@ std::optional<process_info> core::info(pid id) {
       result.restarts = p->restarts;
       if (p != current_process) result.state = p->waiting != nullptr ? process_state::waiting : process_state::idle;
       if (p->waiting != nullptr) {
-        result.doing = wish(*p->waiting);
+        result.doing = wish_of(*p->waiting);
         result.since = p->waiting->since;
       }
     }
@@ -119,11 +112,14 @@ std::string core::class_name(const process& p) {
   return type == nullptr ? "a plain thread" : portable_name(*type);
 }
 
-std::string core::dump() {
+std::string core::dump(std::size_t most) {
   std::ostringstream out;
-  for (const auto id : processes()) {
-    if (const auto found = info(id)) out << *found << '\n';
+  const auto all = processes();
+  const auto shown = std::min(most, all.size());
+  for (std::size_t i = 0; i < shown; ++i) {
+    if (const auto found = info(all[i])) out << *found << '\n';
   }
+  if (shown < all.size()) out << "and " << all.size() - shown << " more\n";
   return out.str();
 }
 

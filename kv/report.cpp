@@ -45,6 +45,7 @@ struct printer {
     out << " has not ended " << std::chrono::duration_cast<std::chrono::milliseconds>(r.since).count()
         << " ms after it was told to (" << r.told << ')';
     if (!r.doing.empty()) out << "\n    still:        " << r.doing;
+    if (!r.others.empty()) out << "\n    still running:\n" << r.others;
   }
   void operator()(const handler_report& r) const {
     out << "kv: event manager " << r.manager << " removed handler " << r.handler << ": " << r.why;

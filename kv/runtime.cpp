@@ -2,6 +2,7 @@
 
 #include <cassert>
 #include <iostream>
+#include <limits>
 #include <stdexcept>
 
 #include <kv/process.hpp>
@@ -87,6 +88,6 @@ std::size_t runtime::process_count() const noexcept { return core_->live_count()
 
 std::optional<process_info> runtime::info(pid id) const { return core_->info(id); }
 
-std::string runtime::dump() const { return core_->dump(); }
+std::string runtime::dump() const { return core_->dump(std::numeric_limits<std::size_t>::max()); }
 
 }  // namespace kv

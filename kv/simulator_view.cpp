@@ -41,12 +41,7 @@ std::string simulator::state_of(const process& p) const {
   if (std::ranges::any_of(runnable_, is_it)) return "can run";
   const auto* const waiting = wait_of(p);
   if (waiting == nullptr) return p.mailbox.looks_idle() ? "has nothing to do" : "runs";
-  std::string what;
-  for (const auto* const type : p.waiting->wanted) what += (what.empty() ? "" : " or ") + portable_name(*type);
-  if (what.empty()) what = "anything";
-  const auto whom = p.waiting->callee ? "waits for the answer of " + to_string(p.waiting->callee) + " to " + what
-                                      : "waits for a message of " + what;
-  return whom + " since " + to_text(waiting->since.time_since_epoch());
+  return wish_of(*p.waiting) + " since " + to_text(waiting->since.time_since_epoch());
 }
 
 }  // namespace kv::detail

@@ -78,6 +78,7 @@ void core::watch_killed(pid who) noexcept {
 }
 
 void core::report_stubborn(pid who, const exit_reason& told, duration since) noexcept {
+  constexpr std::size_t shown = 100;
   const auto found = info(who);
   if (!found) return;
   report_now(watchdog_report{.who = who,
@@ -85,7 +86,8 @@ void core::report_stubborn(pid who, const exit_reason& told, duration since) noe
                              .type = found->type,
                              .told = told,
                              .since = since,
-                             .doing = found->doing});
+                             .doing = found->doing,
+                             .others = told == exit_reason::shutdown ? dump(shown) : ""});
 }
 
 /// Holder, when nothing is left to handle.

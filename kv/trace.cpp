@@ -74,6 +74,14 @@ std::string portable_name(const std::type_info& type) {
   return name;
 }
 
+std::string wish_of(const suspension& waiting) {
+  std::string what;
+  for (const auto* const type : waiting.wanted) what += (what.empty() ? "" : " or ") + portable_name(*type);
+  if (what.empty()) what = "anything";
+  return waiting.callee ? "waits for the answer of " + to_string(waiting.callee) + " to " + what
+                        : "waits for a message of " + what;
+}
+
 std::string to_text(duration time) {
   struct unit {
     std::int64_t size;

@@ -9,6 +9,7 @@
 
 #include <kv/detail/process.hpp>
 #include <kv/detail/step.hpp>
+#include <kv/detail/suspension.hpp>
 
 namespace kv::detail {
 
@@ -34,6 +35,8 @@ class trace {
 
 /// Returns the name of a type as every compiler spells it: compilers agree on all names but those of lambdas.
 std::string portable_name(const std::type_info& type);
+/// Says what a process waits for.
+std::string wish_of(const suspension& waiting);
 
 /// Returns a time as people read it, such as `1.5 s`.
 std::string to_text(duration time);

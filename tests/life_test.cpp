@@ -351,6 +351,7 @@ TEST_CASE("a root that does not end when the runtime asks it to is named") {
   REQUIRE(told.size() == 1);
   CHECK(told[0].name == "mule");
   CHECK(told[0].told == kv::exit_reason::shutdown);
+  CHECK(told[0].others.find("(mule)") != std::string::npos);
 }
 
 TEST_CASE("a process that is killed in time is not named") {

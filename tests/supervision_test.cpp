@@ -130,10 +130,12 @@ TEST_CASE("children that make no sense are an invalid_argument inside the start_
   const auto twice = start_failure(runtime, {spec_of(p, "a"), spec_of(p, "b"), spec_of(p, "a")});
   CHECK_THROWS_WITH_AS(cause(twice), "two children have the id a", std::invalid_argument);
   CHECK(std::string(twice.what()) == "start of kv::supervisor: error: two children have the id a");
-  const auto empty = start_failure(runtime, {spec_of(p, "a"), kv::worker("void", nullptr)});
+  auto nothing = spec_of(p, "void");
+  nothing.start = nullptr;
+  const auto empty = start_failure(runtime, {spec_of(p, "a"), nothing});
   CHECK_THROWS_WITH_AS(cause(empty), "child void has no start function", std::invalid_argument);
   const auto zero = start_failure(runtime, {spec_of(p, "a")}, 0s);
-  CHECK_THROWS_WITH_AS(cause(zero), "supervisor_options::period must be more than 0", std::invalid_argument);
+  CHECK_THROWS_WITH_AS(cause(zero), "the period of restarts must be more than 0", std::invalid_argument);
   CHECK_FALSE(p.has<started>());
 }
 

@@ -76,7 +76,8 @@ struct watchdog_report {
   std::string type;  ///< class of the server
   exit_reason told;  ///< `kill`, or `shutdown` when the runtime ends and asks first
   std::chrono::nanoseconds since{};
-  std::string doing;  ///< what it runs, or waits for
+  std::string doing;   ///< what it runs, or waits for
+  std::string others;  ///< when the runtime ends: the processes that live, a line for each
 };
 
 /// Something was found that should not be there, and was put right: an unknown message, a row that names no bucket.

@@ -2,17 +2,20 @@
 #pragma once
 
 #include <chrono>
+#include <cstddef>
 #include <cstdint>
-#include <deque>
 #include <functional>
 #include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
 
-#include <boost/unordered/unordered_flat_set.hpp>
-
+#include <kv/child_spec.hpp>
+#include <kv/dynamic_supervisor.hpp>
+#include <kv/partition_supervisor.hpp>
 #include <kv/process.hpp>
+#include <kv/restart_policy.hpp>
+#include <kv/timer.hpp>
 
 namespace kv {
 
@@ -23,150 +26,121 @@ enum class strategy : std::uint8_t {
   rest_for_one  ///< those started after it: they were built on it
 };
 
-/// When a child is restarted.
-enum class restart : std::uint8_t {
-  permanent,  ///< always
-  transient,  ///< when it ended with a reason that is not orderly
-  temporary   ///< never
+/// Whether a supervisor ends, with `shutdown`, when significant children have ended by themselves and are not restarted.
+/// As `auto_shutdown` of OTP 24.
+enum class auto_shutdown : std::uint8_t {
+  never,            ///< no child may be significant
+  any_significant,  ///< with the first of them
+  all_significant   ///< with the last of them
 };
 
-/// How a child is asked to end: in a time, by force, or with all the time it wants.
-class shutdown {
- public:
-  static constexpr shutdown brutal_kill() noexcept { return shutdown(std::chrono::nanoseconds{-1}); }
-  static constexpr shutdown infinity() noexcept { return shutdown(kv::infinity); }
-  /// Exit signal `shutdown`, and `kill` when the child has not ended by then.
-  static constexpr shutdown within(std::chrono::nanoseconds time) noexcept { return shutdown(time); }
-
-  constexpr bool is_brutal() const noexcept { return time_.count() < 0; }
-  constexpr std::chrono::nanoseconds time() const noexcept { return time_; }
-
- private:
-  constexpr explicit shutdown(std::chrono::nanoseconds time) noexcept : time_(time) {}
-  std::chrono::nanoseconds time_;
-};
-
-/// How a supervisor starts, restarts and stops a child. Made by worker() and supervisor_child().
-struct child_spec {
-  std::string id;              ///< unique among the children
-  std::function<pid()> start;  ///< runs in the supervisor; must spawn_link the child and return its pid
-  kv::restart restart = restart::permanent;
-  kv::shutdown shutdown = shutdown::within(std::chrono::seconds(5));
-  bool is_supervisor = false;
-};
-
-/// Describes a child that works: permanent, with 5 s to shut down.
-child_spec worker(std::string id, std::function<pid()> start);
-/// Describes a child that supervises: permanent, with all the time it needs to stop its own children.
-child_spec supervisor_child(std::string id, std::function<pid()> start);
-
-/// How many restarts are too many: more than `max_restarts` within `period` and the supervisor gives up.
+/// How a supervisor restarts, and when it gives up.
 struct supervisor_options {
   kv::strategy strategy = strategy::one_for_one;
+  /// More than `max_restarts` within `period`, and the supervisor gives up. Failed restarts count; siblings that are
+  /// restarted with a child do not.
   unsigned max_restarts = 3;
   std::chrono::nanoseconds period = std::chrono::seconds(5);  ///< more than 0
-};
-
-/// Tells whether a child of that kind is restarted after that end. Mirrors `do_restart` of OTP's supervisor.
-constexpr bool should_restart(restart when, bool orderly_end) noexcept {
-  return when == restart::permanent || (when == restart::transient && !orderly_end);
-}
-
-/// The restarts of the last period. Pure: it knows only the times it is given.
-class restart_window {
- public:
-  using time_point = std::chrono::steady_clock::time_point;
-  restart_window(unsigned max_restarts, std::chrono::nanoseconds period) : max_(max_restarts), period_(period) {}
-
-  /// Counts one more restart; false when that is one too many.
-  [[nodiscard]] bool add(time_point now);
-
- private:
-  unsigned max_;
-  std::chrono::nanoseconds period_;
-  std::deque<time_point> times_;
-};
-
-/// What which_children() tells of a child.
-struct child_info {
-  std::string id;
-  pid who;  ///< nobody while it is down
-  bool is_supervisor = false;
-  unsigned restarts = 0;
+  kv::auto_shutdown auto_shutdown = auto_shutdown::never;
+  restart_delay delay = {};
+  std::size_t history = 16;  ///< how many restarts history() remembers
 };
 
 /// A process that starts its children in order, restarts them by its strategy when they end, and stops them in reverse
 /// order when it is told to. Mirrors OTP's `supervisor`. Start one with `spawn<supervisor>(options, init)`.
+///
+/// Its functions are called through its ref: `s.call(&kv::supervisor::start_child, spec)`. It answers once it has done
+/// what it was in the middle of: while it starts or stops a child, nothing else. What stops children takes as long as
+/// they do, so give it the time: `s.call_for(kv::infinity, &kv::supervisor::terminate_child, "id")`.
+///
+/// It ends when its parent does, and obeys nobody else's exit signals but `kill`. Killed, it leaves no orphan: it stays
+/// linked to a child until that is dead, and a child that traps exits ends with its parent, too. Unlike OTP's it takes no
+/// exit signal in the name of a child that is alive for that child's end.
 class supervisor {
  public:
   /// Starts the children. `init()` runs inside the supervisor and returns them: the place to create what shall outlive
-  /// them, such as tables. Throws std::invalid_argument for two children of one id, an empty start or a period of 0;
-  /// when a child does not start, it stops those before it and throws start_error that names the child.
+  /// them, such as tables. Throws std::invalid_argument, which says what is allowed, for options or children that make no
+  /// sense: a period of 0, an empty or repeated id, an empty start, a finite time for a child that supervises, a
+  /// significant child that is permanent or that `auto_shutdown` does not expect. When a child does not start, it stops
+  /// those before it in reverse and throws start_error that names the child and has its reason.
   supervisor(const supervisor_options& options, const std::function<std::vector<child_spec>()>& init);
 
   void handle(const exit_signal& signal);
   void on_exit(const exit_reason&) { stop_all(); }
 
+  // Look -------------------------------------------------------------------------------------------------------------
+
   /// Returns the children in the order of their start.
   std::vector<child_info> which_children() const;
+  child_counts count_children() const;
+  /// Returns the last restarts, the oldest first, with the failed ones, and the starts that start_child and
+  /// restart_child did not manage.
+  std::vector<restart_event> history() const { return history_.events(); }
+
+  // Change -----------------------------------------------------------------------------------------------------------
+
+  /// Adds a child behind the others and starts it. Answers `ok`; `already_started` with its pid or `already_present` when
+  /// there is one of that id; `failed`, and then it is not kept; `invalid`. A temporary child whose start says `ignore`
+  /// is not kept. Mirrors `supervisor:start_child/2`.
+  child_result start_child(child_spec spec);
+  /// Stops a child, as its spec says; a restart that is due is cancelled, and siblings that went down for it are started.
+  /// It stays known, to be started by restart_child or together with its siblings, unless it is temporary. Answers `ok`,
+  /// also when it was down, or `not_found`. Mirrors `supervisor:terminate_child/2`.
+  child_result terminate_child(std::string_view id);
+  /// Starts a child that is down. Answers `ok`, `running`, `restarting`, `not_found` or `failed`. Mirrors
+  /// `supervisor:restart_child/2`.
+  child_result restart_child(std::string_view id);
+  /// Forgets a child that is down. Answers `ok`, `running`, `restarting` or `not_found`. Mirrors
+  /// `supervisor:delete_child/2`.
+  child_result delete_child(std::string_view id);
 
  private:
+  enum class state : std::uint8_t {
+    down,        // until somebody asks for it
+    running,     //
+    restarting,  // down, and a retry is under way that starts it
+    waiting      // down, until a sibling that is restarting is there
+  };
   struct child {
     child_spec spec;
-    pid who;
+    state is = state::down;
+    pid who = {};  // while it is running
     unsigned restarts = 0;
+    restart_attempts attempts = {};
+    pid old_pid = {};          // who it was
+    exit_reason reason = {};   // why it is restarting
+    std::uint64_t ticket = 0;  // of the retry that it waits for
+    timer_ref timer = {};      // that sends it, if it is delayed
   };
   struct retry {
-    std::string id;
-    exit_reason reason;
+    std::uint64_t ticket;
   };
 
  public:
   using messages = message_types<retry>;
-  void handle(const retry& again);
+  void handle(const retry& due);
 
  private:
   void start_all();
+  void has_started(child& c, pid who);
   void child_ended(std::size_t index, const exit_reason& reason);
+  void stays_down(std::size_t index);
   void restart_from(std::size_t index, const exit_reason& reason);
-  void start_again(child& c, pid old_pid, const exit_reason& reason);
+  void take_down_group(std::size_t index);
+  void start_waiting(const exit_reason& reason);
+  bool start_again(std::size_t index, const exit_reason& reason);
+  void retry_later(std::size_t index, const exit_reason& reason, std::chrono::nanoseconds delay);
+  child_result start_on_request(child& c);
   void stop(child& c);
   void stop_all();
-  std::size_t index_of(pid who) const;
+  [[noreturn]] void give_up(const child& c, const exit_reason& reason);
+  child* find(std::string_view id);
 
   supervisor_options options_;
   restart_window window_;
+  restart_history history_;
   std::vector<child> children_;
-};
-
-/// A process that starts children when asked, of which there may be a million, and never restarts them: they are
-/// temporary, and all end with it. Mirrors OTP's DynamicSupervisor. Derive from it, or use start_child() as it is.
-class dynamic_supervisor {
- public:
-  /// `stop_within`: how long the children have to end, all at the same time, when the supervisor does.
-  explicit dynamic_supervisor(std::chrono::nanoseconds stop_within = std::chrono::seconds(5));
-
-  /// Starts a linked `T` inside this process. Throws what its constructor throws, as start_error; catch it where it may
-  /// happen, because an exception that leaves a callback ends this process, and with it all its children.
-  template <class T, class... Args>
-  ref<T> start_child(Args&&... args) {
-    const auto child = spawn_link<T>(std::forward<Args>(args)...);
-    children_.insert(child);
-    return child;
-  }
-  /// Returns the living children, in no order. O(children).
-  std::vector<pid> children() const { return {children_.begin(), children_.end()}; }
-  std::size_t count_children() const noexcept { return children_.size(); }
-
-  void handle(const exit_signal& signal);
-  void on_exit(const exit_reason&) { stop_all(); }
-
- private:
-  void stop_all();
-
-  std::chrono::nanoseconds stop_within_;
-  pid parent_;
-  boost::unordered_flat_set<pid, std::hash<pid>> children_;
+  std::uint64_t last_ticket_ = 0;
 };
 
 }  // namespace kv

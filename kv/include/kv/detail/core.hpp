@@ -16,6 +16,7 @@
 #include <kv/detail/executor.hpp>
 #include <kv/detail/process.hpp>
 #include <kv/detail/slab.hpp>
+#include <kv/detail/suspension.hpp>
 #include <kv/detail/timer.hpp>
 #include <kv/errors.hpp>
 #include <kv/introspection.hpp>
@@ -30,26 +31,6 @@ namespace kv::detail {
 class table_directory;
 class name_directory;
 class timer_queue;
-
-/// What a blocked process waits for. Lives on the stack that waits.
-struct suspension {
-  std::uint64_t awaited = 0;  // the call whose reply is wanted, or 0
-  message_ptr reply = nullptr;
-  void* parked = nullptr;  // the executor's
-  // For those who ask what it waits for.
-  time_point since{};                                  // when it began to; or else not known yet
-  pid callee = {};                                     // of that call
-  std::span<const std::type_info* const> wanted = {};  // of the messages that would do, or the call
-};
-
-/// How a process is born.
-struct birth {
-  std::unique_ptr<behaviour> body;
-  bool leaf = false;
-  bool link = false;
-  monitor_ref* monitor = nullptr;  // where the reference goes, if its creator monitors it
-  std::string name = {};           // registered before it runs; empty for none
-};
 
 /// Makes what runs the processes of a runtime.
 using executor_factory = std::function<std::unique_ptr<executor>(core&, const runtime_options&)>;
@@ -216,8 +197,8 @@ class core {
 
   /// Any thread. Returns what can be learned of a process; nothing when it is dead.
   std::optional<process_info> info(pid id);
-  /// Any thread. The same of every process as text, a line for each.
-  std::string dump();
+  /// Any thread. The same of so many processes as text, a line for each.
+  std::string dump(std::size_t most);
 
   // Birth, turn and death ----------------------------------------------------------------------------------------
 
@@ -349,21 +330,6 @@ class core {
   std::atomic<std::size_t> live_{0};
   std::mutex idle_mutex_;
   std::condition_variable last_ended_;
-};
-
-/// The current process if it belongs to `c`, a stand-in for the plain thread if not. For a scope.
-class caller {
- public:
-  explicit caller(core& c);
-  caller(const caller&) = delete;
-  caller& operator=(const caller&) = delete;
-  ~caller();
-  process& self() const noexcept { return *self_; }
-
- private:
-  core& core_;
-  process* stand_in_ = nullptr;
-  process* self_;
 };
 
 }  // namespace kv::detail
