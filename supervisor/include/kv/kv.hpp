@@ -1,6 +1,7 @@
 // Everything.
 #pragma once
 
+#include <kv/agent.hpp>
 #include <kv/bucket.hpp>
 #include <kv/bucket_supervisor.hpp>
 #include <kv/events.hpp>
