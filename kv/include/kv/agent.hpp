@@ -44,8 +44,8 @@ struct agent_server {
 /// the state, members of `T` as well. One whose call has timed out may still run, so it must own what it uses.
 ///
 /// get, update, get_and_update and stop throw call_error as ref::call does: when the agent is dead, ends meanwhile or does
-/// not answer in time. Every function may be called from any thread and any process, but from leaves only where the agent
-/// is idle. Mirrors `Agent`.
+/// not answer in time. Every function may be called from any thread and from any process that is no leaf. Mirrors
+/// `Agent`.
 template <class T>
 class agent {
   using server = detail::agent_server<T>;
