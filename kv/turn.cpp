@@ -32,6 +32,7 @@ const message* core::peek(process& p) noexcept {
 void core::run_on_thread(process& p, action& start) noexcept {
   const run_as as(p);
   p.is_starting = false;
+  p.handles(&start.type());
   std::exception_ptr failure;
   try {
     const callback here(*this, p);
@@ -108,9 +109,9 @@ bool core::serve_until(process& self, time_point deadline) {
 }
 
 void core::handle_message(process& p, message_ptr what) noexcept {
-  taken(p, *what);
+  if (p.state != nullptr) taken(p, *what);  // else it is the start
   p.current = std::move(what);
-  p.begins(p.current->type());
+  const auto* const outer = p.handles(&p.current->type());
   observe(p, p.is_starting ? step::kind::constructs : step::kind::handles, &p.current->type());
   std::exception_ptr failure;
   bool has_returned = false;
@@ -127,7 +128,7 @@ void core::handle_message(process& p, message_ptr what) noexcept {
   fail_with(p, failure);
   if (has_returned && p.is_unwinding) report_swallowed(p);
   if (p.must_exit) return;  // finish() answers the caller, once the process counts as dead
-  p.is_through();
+  p.handles(outer);
   p.is_starting = false;
   auto done = std::move(p.current);
   if (done && done->kind == message_kind::request) answer(std::move(done), nullptr);
