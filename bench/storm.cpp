@@ -21,6 +21,12 @@ constexpr std::size_t reads_before = 1'000'000;
 /// How long each read took, in nanoseconds.
 using latencies = std::vector<std::uint32_t>;
 
+/// What a storm took, and the longest mailbox of the registry and of the buckets' supervisor that was seen in it.
+struct course {
+  double seconds = 0;
+  std::uint64_t longest_mailbox = 0;
+};
+
 /// Buckets that are to die, and others that are read all the time.
 class battlefield {
  public:
@@ -49,29 +55,53 @@ class battlefield {
     return result;
   }
 
-  /// Kills all victims and waits for all their events; returns how many seconds that took, nothing if an event is missing
-  /// or of somebody else, or a row is left.
-  std::optional<double> storm() {
-    return inside(world_.home, [this]() -> std::optional<double> {
+  /// Kills all victims and waits for all their events. Nothing if an event is missing or of somebody else, or a row is
+  /// left.
+  std::optional<course> storm() {
+    return inside(world_.home, [this]() -> std::optional<course> {
       world_.tree.events.forward_to(self(), [](const exited&) { return true; });
       std::vector<pid> gone;
       gone.reserve(victims_.size());
-      const auto seconds = seconds_of([&] {
+      course result;
+      const auto alive = world_.home.process_count();
+      const auto mourners = {before_storm("kv.registry"), before_storm("kv.buckets")};
+      result.seconds = seconds_of([&] {
         for (const auto each : victims_) exit(each, exit_reason::kill);
         while (gone.size() < victims_.size()) {
           const auto event = receive_for<exited>(std::chrono::seconds(10));
           if (!event) return;
           gone.push_back(event->bucket);
+          if (gone.size() % 100 != 0) continue;
+          const auto deaths = alive - world_.home.process_count();
+          for (const auto& each : mourners) {
+            result.longest_mailbox = std::max(result.longest_mailbox, mailbox_of(each, deaths));
+          }
         }
       });
       std::ranges::sort(gone);
       std::ranges::sort(victims_);
       if (gone != victims_ || world_.tree.registry.size() != others) return std::nullopt;
-      return seconds;
+      return result;
     });
   }
 
  private:
+  /// A process that gets one message for each bucket that ends.
+  struct mourner {
+    pid who;
+    std::uint64_t handled;  // before the storm
+  };
+
+  mourner before_storm(const char* name) const {
+    const auto who = world_.home.whereis(name).value();
+    return {who, world_.home.info(who).value().handled};
+  }
+  /// What it has not handled yet of the deaths that there were.
+  std::uint64_t mailbox_of(const mourner& each, std::size_t deaths) const {
+    const auto handled = world_.home.info(each.who).value().handled - each.handled;
+    return deaths > handled ? deaths - handled : 0;
+  }
+
   stage world_{1};  // and a thread that reads
   std::vector<pid> victims_;
 };
@@ -102,17 +132,18 @@ void read_in_the_storm(benchmark::State& state) {
   battlefield field;
   for (auto _ : state) {
     std::atomic<bool> is_over{false};
-    std::optional<double> seconds;
+    std::optional<course> storm;
     std::jthread killer([&] {
-      seconds = field.storm();
+      storm = field.storm();
       is_over = true;
     });
     auto all = field.read([&](std::size_t) { return !is_over; });
     killer.join();
-    if (!seconds) return state.SkipWithError("an event is missing or wrong, or a row is left");
+    if (!storm) return state.SkipWithError("an event is missing or wrong, or a row is left");
     if (!all || all->empty()) return state.SkipWithError("a bucket that lives does not answer");
     count(state, *all);
-    state.SetIterationTime(*seconds);
+    state.counters["mailbox"] = static_cast<double>(storm->longest_mailbox);
+    state.SetIterationTime(storm->seconds);
   }
 }
 
@@ -125,6 +156,12 @@ void add_storm(summary& table) {
              .kv = "storm/during",
              .peer = "",
              .what = measure::seconds});
+  table.add({.operation = "longest mailbox seen in the registry and its supervisor of buckets",
+             .kv = "storm/during",
+             .peer = "",
+             .what = measure::messages,
+             .counter = "mailbox",
+             .limit = at_most(population_size)});
   for (const char* const share : {"p50", "p99", "p99.9", "max"}) {
     table.add({.operation = std::string("lookup + get of others meanwhile, ") + share + "; peer: before",
                .kv = "storm/during",

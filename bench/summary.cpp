@@ -27,6 +27,7 @@ std::string with_unit(double value, measure what) {
     case measure::counted_nanoseconds: return short_number(value) + " ns";
     case measure::seconds: return short_number(value) + " s";
     case measure::bytes: return number(value, 0) + " B";
+    case measure::messages: return number(value, 0);
     case measure::gain: break;
   }
   return short_number(value) + " x";
@@ -89,6 +90,7 @@ std::optional<double> summary::value_of(const std::string& name, const compariso
     case measure::nanoseconds: return alone->seconds * 1e9;
     case measure::seconds: return alone->seconds;
     case measure::counted_nanoseconds:
+    case measure::messages:
     case measure::bytes: return alone->counters.at(row.counter);
     case measure::gain: break;
   }

@@ -5,7 +5,24 @@
 
 namespace kv::detail {
 
-start_attempt try_start(const child_spec& spec) {
+namespace {
+
+/// Processes that start in its scope are those of a child that has been restarted so often.
+class restart_count {
+ public:
+  explicit restart_count(unsigned count) : self_(this_process()) { self_.business().next_restarts = count; }
+  restart_count(const restart_count&) = delete;
+  restart_count& operator=(const restart_count&) = delete;
+  ~restart_count() { self_.business().next_restarts = 0; }
+
+ private:
+  process& self_;
+};
+
+}  // namespace
+
+start_attempt try_start(const child_spec& spec, unsigned restarts) {
+  const restart_count here(restarts);
   try {
     return {.who = spec.start()};
   } catch (const unwind&) {

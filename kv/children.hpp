@@ -19,8 +19,8 @@ struct start_attempt {
   std::string what = {};  // the failure
 };
 
-/// Runs the start of a child.
-start_attempt try_start(const child_spec& spec);
+/// Runs the start of a child. `restarts` is how often it will have been restarted then: what introspection shows of it.
+start_attempt try_start(const child_spec& spec, unsigned restarts = 0);
 
 /// Throws std::invalid_argument when the spec makes no sense by itself.
 void check_spec(const child_spec& spec);

@@ -102,7 +102,7 @@ void dynamic_supervisor::start_again(kept_children::iterator child, const exit_r
   const auto old_pid = child->first;
   auto& c = *child->second;
   c.is_restarting = true;  // should the supervisor give up, there is nobody to stop
-  const auto attempt = detail::try_start(c.spec);
+  const auto attempt = detail::try_start(c.spec, c.restarts + 1);
   history_.add({now(), c.spec.id, old_pid, attempt.who, reason, attempt.failure});
   detail::tell(restart_report{self(), c.spec.id, old_pid, attempt.who, reason});
   if (attempt.failure) {

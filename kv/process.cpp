@@ -1,5 +1,6 @@
 #include <kv/process.hpp>
 
+#include <limits>
 #include <stdexcept>
 #include <string>
 
@@ -105,7 +106,7 @@ void idle_after(std::chrono::nanoseconds time) {
   if (time >= infinity) return idle.reset();
   if (!idle) idle = std::make_unique<detail::errands::idleness>();
   idle->timeout = time;
-  idle->handled = 0;  // it counts from the end of this callback
+  idle->handled = std::numeric_limits<std::uint64_t>::max();  // it counts from the end of this callback
   p.needs_settling = true;
 }
 

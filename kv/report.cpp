@@ -43,7 +43,8 @@ struct printer {
   void operator()(const watchdog_report& r) const {
     process_of(r);
     out << " has not ended " << std::chrono::duration_cast<std::chrono::milliseconds>(r.since).count()
-        << " ms after it was told to (" << r.told << ")\n    still:        " << r.doing;
+        << " ms after it was told to (" << r.told << ')';
+    if (!r.doing.empty()) out << "\n    still:        " << r.doing;
     if (!r.others.empty()) out << "\n    still running:\n" << r.others;
   }
   void operator()(const handler_report& r) const {

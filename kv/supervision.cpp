@@ -163,7 +163,7 @@ void supervisor::start_waiting(const exit_reason& reason) {
 
 bool supervisor::start_again(std::size_t index, const exit_reason& reason) {
   auto& c = children_[index];
-  const auto attempt = detail::try_start(c.spec);
+  const auto attempt = detail::try_start(c.spec, c.restarts + 1);
   history_.add({now(), c.spec.id, c.old_pid, attempt.who, reason, attempt.failure});
   detail::tell(restart_report{self(), c.spec.id, c.old_pid, attempt.who, reason});
   if (attempt.failure) {

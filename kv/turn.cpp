@@ -32,6 +32,7 @@ const message* core::peek(process& p) noexcept {
 void core::run_on_thread(process& p, action& start) noexcept {
   const run_as as(p);
   p.is_starting = false;
+  p.handles(&start.type());
   std::exception_ptr failure;
   try {
     const callback here(*this, p);
@@ -108,9 +109,9 @@ bool core::serve_until(process& self, time_point deadline) {
 }
 
 void core::handle_message(process& p, message_ptr what) noexcept {
-  taken(p, *what);
+  if (p.state != nullptr) taken(p, *what);  // else it is the start
   p.current = std::move(what);
-  p.begins(p.current->type());
+  const auto* const outer = p.handles(&p.current->type());
   observe(p, p.is_starting ? step::kind::constructs : step::kind::handles, &p.current->type());
   std::exception_ptr failure;
   bool has_returned = false;
@@ -127,7 +128,7 @@ void core::handle_message(process& p, message_ptr what) noexcept {
   fail_with(p, failure);
   if (has_returned && p.is_unwinding) report_swallowed(p);
   if (p.must_exit) return;  // finish() answers the caller, once the process counts as dead
-  p.is_through();
+  p.handles(outer);
   p.is_starting = false;
   auto done = std::move(p.current);
   if (done && done->kind == message_kind::request) answer(std::move(done), nullptr);
@@ -248,8 +249,10 @@ void core::apply_kill(process& p, pid from) {
 }
 
 void core::apply_exit(process& p, pid from, const exit_reason& why) {
-  if (p.is_ending || p.is_leaving) return;
+  if (p.is_ending) return;
+  // Also to on_exit(), in which a supervisor waits for its children to end.
   if (p.traps_exits) return p.queue.push(std::make_unique<letter_of<exit_signal>>(exit_signal{from, why}));
+  if (p.is_leaving) return;
   if (why.what() == exit_reason::kind::normal && from != p.id()) return;
   end_as_told(p, why);
 }

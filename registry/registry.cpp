@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include <kv/detail/caller.hpp>
+
 #include "name_watch.hpp"
 
 namespace kv {

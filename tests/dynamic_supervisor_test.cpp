@@ -124,6 +124,16 @@ TEST_CASE("a dynamic supervisor waits for slow children, and for no longer than 
   CHECK(p.expect_down(s).reason == kv::exit_reason::shutdown);
 }
 
+TEST_CASE("a dynamic supervisor that is stopped ends its children first") {
+  kv::runtime runtime({.threads = 2});
+  probe p(runtime);
+  const auto s = runtime.spawn<kv::dynamic_supervisor>();
+  for (const auto* const id : {"a", "b"}) start(s, p, id);
+  s.stop(kv::exit_reason::shutdown);
+  CHECK_FALSE(s.alive());
+  CHECK(expect_ids<stopped>(p, 2).size() == 2);
+}
+
 TEST_CASE("a dynamic supervisor that is killed leaves no orphan") {
   kv::runtime runtime({.threads = 2});
   probe p(runtime);

@@ -287,3 +287,23 @@ TEST_CASE("a restart of the rest that fails half-way leaves those before alone a
   CHECK(expect_ids<started>(p, 2) == ids{"b", "c"});
   CHECK(info_of(s, "a").who == a);
 }
+
+TEST_CASE("what is restarted shows how often it was, and its own children begin with none") {
+  struct parent : child {
+    parent(kv::pid test, const std::string& id)
+        : child(test, id), below(kv::spawn_link<child>(test, "below of " + id)) {}
+    kv::ref<child> below;
+  };
+  kv::runtime runtime({.threads = 2, .on_report = [](const kv::report&) {}});
+  probe p(runtime);
+  const auto s = supervise(runtime, {spec_of<parent>(p, "it")});
+  const auto restarts_of = [&](kv::pid who) { return runtime.info(who).value().restarts; };
+  for (std::uint32_t count = 0; count < 3; ++count) {
+    const auto it = info_of(s, "it").who;
+    CHECK(restarts_of(it) == count);
+    CHECK(restarts_of(kv::ref<parent>(runtime.core(), it).call([](parent& self) { return self.below.id(); })) == 0);
+    kill_and_await(runtime, it);
+  }
+  const auto late = s.call(&kv::supervisor::start_child, spec_of(p, "late"));
+  CHECK(restarts_of(late.who) == 0);
+}

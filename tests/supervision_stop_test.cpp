@@ -63,9 +63,39 @@ TEST_CASE("a supervisor that is killed while it waits for a child to end takes t
   const auto b = info_of(s, "b").who;
   runtime.exit(s, exit_reason::shutdown);
   CHECK(p.expect<asked>().reason == exit_reason::shutdown);
+  p.monitor(b);
   kill_and_await(runtime, s);
   CHECK(p.expect<asked>().reason == exit_reason::killed);  // still linked, so it hears of the death
-  kill_and_await(runtime, b);
+  CHECK(p.expect_down(b).reason == exit_reason::killed);   // and nobody outlives his parent
+}
+
+TEST_CASE("stubborn children of a supervisor that is killed, of either kind, die with it") {
+  kv::runtime runtime({.threads = 2});
+  probe p(runtime);
+  const auto s = supervise(runtime, {spec_of<stubborn_child>(p, "a"), spec_of<stubborn_child>(p, "b")});
+  const auto d = runtime.spawn<kv::dynamic_supervisor>();
+  d.call([to = p.id()](kv::dynamic_supervisor& self) {
+    self.start_child<stubborn_child>(to, "plain");
+    self.start_child(spec_of<stubborn_child>(to, "kept"));
+  });
+  for (int i = 0; i < 4; ++i) p.monitor(p.expect<started>().who);
+  kill_and_await(runtime, s);
+  kill_and_await(runtime, d);
+  for (int i = 0; i < 4; ++i) CHECK(p.expect<kv::down>().reason == exit_reason::killed);
+}
+
+TEST_CASE("a dynamic supervisor that is killed while it waits for stubborn children takes them along") {
+  kv::runtime runtime({.threads = 2});
+  probe p(runtime);
+  const auto d = runtime.spawn<kv::dynamic_supervisor>(kv::testing::patience);
+  d.call([to = p.id()](kv::dynamic_supervisor& self) {
+    for (int i = 0; i < 10; ++i) self.start_child<stubborn_child>(to, "stubborn");
+  });
+  for (int i = 0; i < 10; ++i) p.monitor(p.expect<started>().who);
+  runtime.exit(d, exit_reason::shutdown);
+  CHECK(expect_ids<asked>(p, 10).size() == 10);
+  kill_and_await(runtime, d);
+  for (int i = 0; i < 10; ++i) CHECK(p.expect<kv::down>().reason == exit_reason::killed);
 }
 
 TEST_CASE("what a child ends with while it is stopped is reported unless it is orderly") {

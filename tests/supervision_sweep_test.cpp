@@ -49,6 +49,7 @@ struct worker {
 
 struct shape {
   strategy root, middle;
+  bool delayed = false;
 };
 
 template <int N>
@@ -56,25 +57,27 @@ kv::child_spec spec_of(const shared_journal& log) {
   return kv::worker(std::to_string(N), [log] { return kv::spawn_link<worker<N>>(log).id(); });
 }
 
-kv::supervisor_options patient(strategy how) {
-  return {.strategy = how, .max_restarts = 100, .period = std::chrono::hours(1)};
+kv::supervisor_options patient(strategy how, bool delayed) {
+  const kv::restart_delay delay{.first = std::chrono::seconds(delayed ? 1 : 0)};
+  return {.strategy = how, .max_restarts = 100, .period = std::chrono::hours(1), .delay = delay};
 }
 
+/// Longer than any delay of three restarts in a row.
+void come_to_rest(kv::simulation& world) { world.advance(std::chrono::minutes(1)); }
+
 template <int First>
-kv::child_spec middle(const std::string& name, strategy how, const shared_journal& log) {
+kv::child_spec middle(const std::string& name, shape how, const shared_journal& log) {
   return kv::supervisor_child(name, [=] {
     const auto init = [log] {
       return std::vector{spec_of<First>(log), spec_of<First + 1>(log), spec_of<First + 2>(log)};
     };
-    return kv::spawn_link_named<supervisor>(name, patient(how), init).id();
+    return kv::spawn_link_named<supervisor>(name, patient(how.middle, how.delayed), init).id();
   });
 }
 
 kv::ref<supervisor> start_tree(kv::simulation& world, shape how, const shared_journal& log) {
-  const auto init = [=] {
-    return std::vector{middle<0>("left", how.middle, log), middle<3>("right", how.middle, log)};
-  };
-  return world.spawn_named<supervisor>("root", patient(how.root), init);
+  const auto init = [=] { return std::vector{middle<0>("left", how, log), middle<3>("right", how, log)}; };
+  return world.spawn_named<supervisor>("root", patient(how.root, how.delayed), init);
 }
 
 // What must hold ---------------------------------------------------------------------------------------------------
@@ -183,7 +186,7 @@ void live(kv::simulation& world, shape how, F check) {
     root = start_tree(world, how, log);
   } catch (const kv::start_error&) {  // somebody was killed before he was there
     return world.calmly([&] {
-      world.run_until_idle();
+      come_to_rest(world);
       check_nobody_left(world);
     });
   }
@@ -193,10 +196,10 @@ void live(kv::simulation& world, shape how, F check) {
     } catch (const kv::call_error&) {
     }
   }
-  world.run_until_idle();
+  come_to_rest(world);
   const auto kills_before = world.kills();
   world.calmly([&] {
-    world.run_until_idle();
+    come_to_rest(world);
     if (!root.alive()) return;
     check_complete(world, root);
     check(*log);
@@ -208,7 +211,7 @@ void live(kv::simulation& world, shape how, F check) {
   } catch (const kv::call_error&) {
   }
   world.calmly([&] {
-    world.run_until_idle();
+    come_to_rest(world);
     check_nobody_left(world);
     require(std::ranges::count(*log, true, &event::starts) * 2 == std::ssize(*log), "somebody was not destroyed");
     if (was_alive && world.kills() == kills_before) check_stopped_in_reverse(*log, begin);
@@ -263,7 +266,10 @@ void for_all_shapes(F function) {
     for (const auto middle : strategies) {
       CAPTURE(static_cast<int>(root));
       CAPTURE(static_cast<int>(middle));
-      function(shape{root, middle});
+      for (const bool delayed : {false, true}) {
+        CAPTURE(delayed);
+        function(shape{root, middle, delayed});
+      }
     }
   }
 }

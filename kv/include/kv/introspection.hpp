@@ -29,7 +29,7 @@ struct process_info {
   pid parent;                                                   ///< nobody, when no process started it
   std::string doing;                                            ///< the message that it handles, or what it waits for
   std::optional<std::chrono::steady_clock::time_point> since;  ///< when it began to wait
-  std::uint64_t handled = 0;                                    ///< messages and calls, from its start
+  std::uint64_t handled = 0;                                    ///< messages and calls, its start not counted
   std::uint32_t restarts = 0;                                   ///< how often its supervisor has restarted it
   std::uint64_t dropped = 0;                                    ///< messages for which its mailbox had no room
 

@@ -1,6 +1,8 @@
 // Everything.
 #pragma once
 
+#include <kv/agent.hpp>
+#include <kv/agent.hpp>
 #include <kv/bucket.hpp>
 #include <kv/bucket_supervisor.hpp>
 #include <kv/events.hpp>
@@ -11,3 +13,4 @@
 #include <kv/supervision.hpp>
 #include <kv/supervisor.hpp>
 #include <kv/table.hpp>
+#include <kv/task.hpp>

@@ -154,13 +154,14 @@ class inline_turn {
  public:
   inline_turn(core& home, process& p, const std::type_info& message) noexcept
       : home_(home), process_(p), previous_(std::exchange(current_process, &p)) {
-    p.begins(message);
+    p.handles(&message);
+    p.counts_one();
   }
   inline_turn(const inline_turn&) = delete;
   inline_turn& operator=(const inline_turn&) = delete;
   ~inline_turn() {
     if (ended_) return;
-    process_.is_through();
+    process_.handles(nullptr);
     current_process = previous_;
     home_.release(process_);
     home_.interleave_quietly();

@@ -101,6 +101,7 @@ class core {
   delivery try_deliver(pid to, message_ptr& what, executor::urgency how) noexcept;
   /// Holder. A message was taken out of the mailbox to be handled.
   void taken(process& p, const message& what) noexcept {
+    p.counts_one();
     if (what.is_counted) [[unlikely]]
       make_room(p);
   }

@@ -105,7 +105,7 @@ struct alignas(64) process {
 
   // Written by the holder, read by who asks what it does; orders nothing.
   std::atomic<const std::type_info*> running{nullptr};  // the message that it handles
-  std::atomic<std::uint64_t> handled{0};                // how many it has handled
+  std::atomic<std::uint64_t> handled{0};                // how many it has handled, its start not counted
 
   // ---- second cache line ----
 
@@ -171,12 +171,16 @@ struct alignas(64) process {
     must_exit = needs_settling = true;
     reason = why;
   }
-  /// Holder. Notes that it begins to handle a message, and that it is through with it.
-  void begins(const std::type_info& message) noexcept {
-    running.store(&message, std::memory_order_relaxed);
+  /// Holder. Says what it handles from now on, null for nothing; returns what it handled.
+  const std::type_info* handles(const std::type_info* message) noexcept {
+    const auto* const before = running.load(std::memory_order_relaxed);
+    running.store(message, std::memory_order_relaxed);
+    return before;
+  }
+  /// Holder. Counts one more message.
+  void counts_one() noexcept {
     handled.store(handled.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
   }
-  void is_through() noexcept { running.store(nullptr, std::memory_order_relaxed); }
 };
 
 static_assert(sizeof(process) == 192);
