@@ -27,7 +27,7 @@ struct clerk {
 }  // namespace
 
 TEST_CASE("an idle server: name, class, what it has handled and whom it is tied to") {
-  kv::runtime runtime({.threads = 1});
+  kv::simulation runtime;  // where it is idle once it has answered
   kv::testing::probe probe(runtime);
   const auto server = runtime.spawn_named<clerk>("clerk", clerk{});
   runtime.register_name("the other", server);
@@ -153,7 +153,7 @@ TEST_CASE("a process that is stuck can be looked at" * needs_threads) {
 }
 
 TEST_CASE("the dump has a line for every process") {
-  kv::runtime runtime({.threads = 1});
+  kv::simulation runtime;
   const auto server = runtime.spawn_named<clerk>("clerk", clerk{});
   const auto leaf = runtime.spawn<blank_leaf>();
   const auto text = runtime.dump();

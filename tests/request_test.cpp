@@ -210,6 +210,28 @@ TEST_CASE("a request may go to another thread and end there") {
   }));
 }
 
+TEST_CASE("who waits for an answer can be killed, and the answer then finds nobody") {
+  kv::runtime runtime({.threads = 2});
+  kv::testing::probe probe(runtime);
+  const auto server = runtime.spawn<counter>();
+  const auto wait_in = [&](auto wait) {
+    const auto caller = runtime.spawn([server, wait, to = probe.id()] {
+      std::vector<kv::pending<int>> requests;
+      requests.push_back(server.send_request(&counter::later, 1));
+      kv::send(to, done{});
+      wait(requests);
+    });
+    probe.monitor(caller);
+    probe.expect<done>();
+    runtime.exit(caller, kv::exit_reason::kill);
+    CHECK(probe.expect_down(caller).reason == kv::exit_reason::killed);
+  };
+  wait_in([](auto& requests) { static_cast<void>(requests[0].get(kv::infinity)); });
+  wait_in([](auto& requests) { static_cast<void>(kv::wait_any(requests, kv::infinity)); });
+  server.call(&counter::answer_all);
+  CHECK(runtime.alive(server));
+}
+
 // Answers ----------------------------------------------------------------------------------------------------------
 
 TEST_CASE("a server answers later, and others meanwhile") {
