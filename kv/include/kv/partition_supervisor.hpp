@@ -60,8 +60,8 @@ class partition_supervisor {
   }
 
   /// Starts all partitions, each as `T(args...)`, of copies of the arguments. Inside a process it is linked to that, so
-  /// it can be a child: the start of its spec returns `partition_supervisor<>::start(home, options).root()`. Blocks while
-  /// they start. Throws name_taken, start_error, and std::invalid_argument as the constructor.
+  /// it can be a child: the start of its spec returns `partition_supervisor<>::start(home, options).root()`. Blocks
+  /// while they start. Throws name_taken, start_error, and std::invalid_argument as the constructor.
   template <class... Args>
   static partition_supervisor start(runtime& home, partition_options options, Args... args) {
     partition_supervisor result(home, std::move(options));
