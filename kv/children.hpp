@@ -28,8 +28,8 @@ void check_spec(const child_spec& spec);
 /// Throws std::invalid_argument when the delay makes no sense.
 void check_delay(const restart_delay& how);
 
-/// Asks a linked child to end as it wants to be asked, and waits until it is dead. Returns its true reason, also when it
-/// had ended before. The link stays until then: a supervisor that is killed meanwhile takes it along.
+/// Asks a linked child to end as it wants to be asked, and waits until it is dead. Returns its true reason, also when
+/// it had ended before. The link stays until then: a supervisor that is killed meanwhile takes it along.
 exit_reason end_child(pid who, shutdown how);
 
 /// Tells whether a child that was stopped ended as it should have.

@@ -1,5 +1,5 @@
-// Promises under test: a dynamic supervisor restarts the children whose specs say so, each alone; it has no more children
-// than it may; what it is asked about a child it answers in all of that child's states.
+// Promises under test: a dynamic supervisor restarts the children whose specs say so, each alone; it has no more
+// children than it may; what it is asked about a child it answers in all of that child's states.
 #include <doctest/doctest.h>
 
 #include <algorithm>

@@ -1,5 +1,5 @@
-// Promises under test: restarts wait as long as the policy says, longer each time, until a child has kept for a while; what
-// has to be down meanwhile is down, requests get OTP's answers, and what is cancelled never happens.
+// Promises under test: restarts wait as long as the policy says, longer each time, until a child has kept for a while;
+// what has to be down meanwhile is down, requests get OTP's answers, and what is cancelled never happens.
 #include <doctest/doctest.h>
 
 #include <memory>

@@ -1,5 +1,5 @@
-// Promises under test: a supervisor remembers its last restarts, with who, when and why, those that failed included, and
-// no more of them than it should.
+// Promises under test: a supervisor remembers its last restarts, with who, when and why, those that failed included,
+// and no more of them than it should.
 #include <doctest/doctest.h>
 
 #include <atomic>

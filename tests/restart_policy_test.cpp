@@ -1,5 +1,5 @@
-// Promises under test: the decisions of a supervisor, each by itself: after which end it restarts, how many restarts are too
-// many, how long it waits, what it remembers.
+// Promises under test: the decisions of a supervisor, each by itself: after which end it restarts, how many restarts
+// are too many, how long it waits, what it remembers.
 #include <doctest/doctest.h>
 
 #include <cstdint>

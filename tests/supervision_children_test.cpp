@@ -1,5 +1,5 @@
-// Promises under test: children can be added while their supervisor runs, which refuses what makes no sense and lives on.
-// A start may also say that there is nobody to start.
+// Promises under test: children can be added while their supervisor runs, which refuses what makes no sense and lives
+// on. A start may also say that there is nobody to start.
 #include <doctest/doctest.h>
 
 #include <atomic>

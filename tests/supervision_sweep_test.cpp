@@ -1,6 +1,6 @@
-// Promises under test: whatever dies in a tree of three levels, at whatever point, under every strategy: exactly those are
-// restarted who have to be, once and in order, nobody else notices, the tree is complete again, nobody is left behind
-// and nobody is there twice.
+// Promises under test: whatever dies in a tree of three levels, at whatever point, under every strategy: exactly those
+// are restarted who have to be, once and in order, nobody else notices, the tree is complete again, nobody is left
+// behind and nobody is there twice.
 #include <doctest/doctest.h>
 
 #include <array>

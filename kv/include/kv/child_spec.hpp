@@ -53,10 +53,12 @@ class shutdown {
 /// a process, to be started by restart_child; a temporary one is dropped. Mirrors `:ignore` of `GenServer.init/1`.
 inline constexpr pid ignore{};
 
-/// How a supervisor starts, restarts and stops a child. Made by worker() and supervisor_child(), then changed as wanted.
+/// How a supervisor starts, restarts and stops a child. Made by worker() and supervisor_child(), then changed as
+/// wanted.
 struct child_spec {
   std::string id;  ///< not empty, and unique among the children of a supervisor
-  /// Runs in the supervisor; must spawn_link the child and return its pid, or `ignore`. What it throws is a failed start.
+  /// Runs in the supervisor; must spawn_link the child and return its pid, or `ignore`. What it throws is a failed
+  /// start.
   std::function<pid()> start;
   kv::restart restart = restart::permanent;
   kv::shutdown shutdown = shutdown::within(std::chrono::seconds(5));
@@ -66,11 +68,12 @@ struct child_spec {
   bool significant = false;
 };
 
-/// Describes a child that works: permanent, with 5 s to shut down. Throws std::invalid_argument for an empty id or start.
+/// Describes a child that works: permanent, with 5 s to shut down. Throws std::invalid_argument for an empty id or
+/// start.
 child_spec worker(std::string id, std::function<pid()> start);
 /// Describes a child that supervises: permanent, with all the time it needs to stop its own children. Throws
-/// std::invalid_argument for an empty id or start. A supervisor that gives it a finite time refuses it: that would kill it
-/// while it still waits for its children. `brutal_kill` is taken.
+/// std::invalid_argument for an empty id or start. A supervisor that gives it a finite time refuses it: that would kill
+/// it while it still waits for its children. `brutal_kill` is taken.
 child_spec supervisor_child(std::string id, std::function<pid()> start);
 
 /// What which_children() tells of a child.

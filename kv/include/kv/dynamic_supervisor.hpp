@@ -39,8 +39,9 @@ struct dynamic_supervisor_options {
 ///     auto s = runtime.spawn<kv::dynamic_supervisor>();
 ///     auto started = s.call([](kv::dynamic_supervisor& self) { return self.try_start_child<session>("mary"); });
 ///
-/// A child that is started as a class is temporary, as the most are, and costs no more than its pid. One that is started
-/// by a spec is restarted as that says. The supervisor ends with its parent, and killed leaves no orphan, as `supervisor`.
+/// A child that is started as a class is temporary, as the most are, and costs no more than its pid. One that is
+/// started by a spec is restarted as that says. The supervisor ends with its parent, and killed leaves no orphan, as
+/// `supervisor`.
 class dynamic_supervisor {
  public:
   /// Throws std::invalid_argument for a stop_within below 0 and a period of 0.

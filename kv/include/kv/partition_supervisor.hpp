@@ -46,8 +46,8 @@ constexpr std::size_t spread(std::size_t hash) noexcept { return (hash * 0x9e377
 
 /// A way to a supervisor of `T`s, each under a name, of which the hash of a key chooses one: by default dynamic
 /// supervisors, of which a single one would be what a million children queue behind. A small value, to be copied and
-/// used by any thread. A partition is found by its name at every use, so the same value works again once a partition has
-/// been restarted. Mirrors Elixir's `PartitionSupervisor`.
+/// used by any thread. A partition is found by its name at every use, so the same value works again once a partition
+/// has been restarted. Mirrors Elixir's `PartitionSupervisor`.
 ///
 ///     auto sessions = kv::partition_supervisor<>::start(runtime, {.name = "sessions", .partitions = 8});
 ///     auto mary = sessions.start_child<session>("mary", "mary");
@@ -59,9 +59,9 @@ class partition_supervisor {
     detail::check_partitions(options_);
   }
 
-  /// Starts all partitions, each as `T(args...)`, of copies of the arguments; inside a process linked to it, so that it
-  /// can be a child: `supervisor_child("sessions", [&] { return partition_supervisor<>::start(home, options).root(); })`.
-  /// Throws name_taken, start_error, and std::invalid_argument as the constructor.
+  /// Starts all partitions, each as `T(args...)`, of copies of the arguments. Inside a process it is linked to that, so
+  /// it can be a child: the start of its spec returns `partition_supervisor<>::start(home, options).root()`. Blocks
+  /// while they start. Throws name_taken, start_error, and std::invalid_argument as the constructor.
   template <class... Args>
   static partition_supervisor start(runtime& home, partition_options options, Args... args) {
     partition_supervisor result(home, std::move(options));
@@ -80,8 +80,8 @@ class partition_supervisor {
   std::size_t index_of(const Key& key) const {
     return detail::spread(hash(key)) % options_.partitions;
   }
-  /// Returns the partition of that number. Throws call_error with `noproc` when it is down, as it is for the moment of a
-  /// restart.
+  /// Returns the partition of that number. Throws call_error with `noproc` when it is down, as it is for the moment of
+  /// a restart.
   ref<T> at(std::size_t index) const {
     const auto name = detail::partition_name(options_, index);
     if (const auto found = home_->whereis<T>(name)) return *found;

@@ -36,9 +36,9 @@ class restart_window {
   std::deque<time_point> times_;
 };
 
-/// How long a supervisor waits before it starts a child again: not at all by default; otherwise longer each time, and not
-/// always equally long, so that children of one cause do not all come back at the same moment. Until then which_children
-/// shows the child as restarting, and siblings that have to be restarted with it are down.
+/// How long a supervisor waits before it starts a child again: not at all by default; otherwise longer each time, and
+/// not always equally long, so that children of one cause do not all come back at the same moment. Until then
+/// which_children shows the child as restarting, and siblings that have to be restarted with it are down.
 ///
 ///     kv::supervisor_options{.max_restarts = 20, .period = 10min, .delay = {.first = 100ms}}
 ///

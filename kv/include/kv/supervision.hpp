@@ -26,8 +26,8 @@ enum class strategy : std::uint8_t {
   rest_for_one  ///< those started after it: they were built on it
 };
 
-/// Whether a supervisor ends, with `shutdown`, when significant children have ended by themselves and are not restarted.
-/// As `auto_shutdown` of OTP 24.
+/// Whether a supervisor ends, with `shutdown`, when significant children have ended by themselves and are not
+/// restarted. As `auto_shutdown` of OTP 24.
 enum class auto_shutdown : std::uint8_t {
   never,            ///< no child may be significant
   any_significant,  ///< with the first of them
@@ -54,13 +54,14 @@ struct supervisor_options {
 /// they do, so give it the time: `s.call_for(kv::infinity, &kv::supervisor::terminate_child, "id")`.
 ///
 /// It ends when its parent does, and obeys nobody else's exit signals but `kill`. Killed, it leaves no orphan: it stays
-/// linked to a child until that is dead, and a child that traps exits ends with its parent, too. Unlike OTP's it takes no
-/// exit signal in the name of a child that is alive for that child's end.
+/// linked to a child until that is dead, and a child that traps exits ends with its parent, too. Unlike OTP's it takes
+/// no exit signal in the name of a child that is alive for that child's end. What a child ends with while it is stopped
+/// is reported, as an oddity, unless that is orderly; also that it had to be killed because its time was over.
 class supervisor {
  public:
   /// Starts the children. `init()` runs inside the supervisor and returns them: the place to create what shall outlive
-  /// them, such as tables. Throws std::invalid_argument, which says what is allowed, for options or children that make no
-  /// sense: a period of 0, an empty or repeated id, an empty start, a finite time for a child that supervises, a
+  /// them, such as tables. Throws std::invalid_argument, which says what is allowed, for options or children that make
+  /// no sense: a period of 0, an empty or repeated id, an empty start, a finite time for a child that supervises, a
   /// significant child that is permanent or that `auto_shutdown` does not expect. When a child does not start, it stops
   /// those before it in reverse and throws start_error that names the child and has its reason.
   supervisor(const supervisor_options& options, const std::function<std::vector<child_spec>()>& init);
@@ -79,13 +80,13 @@ class supervisor {
 
   // Change -----------------------------------------------------------------------------------------------------------
 
-  /// Adds a child behind the others and starts it. Answers `ok`; `already_started` with its pid or `already_present` when
-  /// there is one of that id; `failed`, and then it is not kept; `invalid`. A temporary child whose start says `ignore`
-  /// is not kept. Mirrors `supervisor:start_child/2`.
+  /// Adds a child behind the others and starts it. Answers `ok`; `already_started` with its pid or `already_present`
+  /// when there is one of that id; `failed`, and then it is not kept; `invalid`. A temporary child whose start says
+  /// `ignore` is not kept. Mirrors `supervisor:start_child/2`.
   child_result start_child(child_spec spec);
-  /// Stops a child, as its spec says; a restart that is due is cancelled, and siblings that went down for it are started.
-  /// It stays known, to be started by restart_child or together with its siblings, unless it is temporary. Answers `ok`,
-  /// also when it was down, or `not_found`. Mirrors `supervisor:terminate_child/2`.
+  /// Stops a child, as its spec says; a restart that is due is cancelled, and siblings that went down for it are
+  /// started. It stays known, to be started by restart_child or together with its siblings, unless it is temporary.
+  /// Answers `ok`, also when it was down, or `not_found`. Mirrors `supervisor:terminate_child/2`.
   child_result terminate_child(std::string_view id);
   /// Starts a child that is down. Answers `ok`, `running`, `restarting`, `not_found` or `failed`. Mirrors
   /// `supervisor:restart_child/2`.
