@@ -148,10 +148,10 @@ std::string session::await_event(arguments given) {
 
 template <class Event>
 std::string session::oldest(event_log<Event>& log, const std::string& name) {
-  const auto deadline = std::chrono::steady_clock::now() + options_.await_timeout;
+  const auto deadline = now() + options_.await_timeout;
   for (;;) {
     if (const auto event = log.take(name)) return as_line(text_of(*event));
-    if (!next_message(deadline - std::chrono::steady_clock::now())) throw refusal("TIMEOUT");
+    if (!next_message(deadline - now())) throw refusal("TIMEOUT");
   }
 }
 
