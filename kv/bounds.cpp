@@ -57,8 +57,7 @@ void core::drop(pid to) noexcept {
   const auto* const p = find(to);
   if (p == nullptr || !p->bound->drop()) return;
   const reliable_memory here;
-  report_now(
-      overload_report{.who = to, .name = name_of(to), .type = class_name(*p), .limit = p->bound->limit()});
+  report_now(overload_report{.who = to, .name = name_of(to), .type = class_name(*p), .limit = p->bound->limit()});
 }
 
 void core::send_to_full(pid to, message_ptr what) {

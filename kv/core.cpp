@@ -171,8 +171,9 @@ void core::report_swallowed(process& p) noexcept {
   if (p.has_swallowed) return;
   p.has_swallowed = true;
   const reliable_memory here;
-  report_now(oddity_report{p.id(), "a catch (...) of " + type_name(p.body->type()) +
-                                       " has swallowed the exception that ends it; it must rethrow what it does not know"});
+  report_now(
+      oddity_report{p.id(), "a catch (...) of " + type_name(p.body->type()) +
+                                " has swallowed the exception that ends it; it must rethrow what it does not know"});
 }
 
 // Bonds ----------------------------------------------------------------------------------------------------------

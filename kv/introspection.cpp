@@ -40,8 +40,8 @@ namespace detail {
 namespace {
 
 process_info::inside within(process& p) {
-  process_info::inside result{.mailbox = p.queue.size(), .links = {}, .monitors = {}, .monitored_by = {},
-                              .traps_exits = p.traps_exits};
+  process_info::inside result{
+      .mailbox = p.queue.size(), .links = {}, .monitors = {}, .monitored_by = {}, .traps_exits = p.traps_exits};
   if (!p.bonds) return result;
   p.bonds->links.for_each([&](pid peer) { result.links.push_back(peer); });
   p.bonds->watchers.for_each([&](const watcher& w) { result.monitored_by.push_back(w.who); });
@@ -87,7 +87,8 @@ std::optional<process_info> core::info(pid id) {
   result.state = process_state::running;
   result.handled = p->handled.load(std::memory_order_relaxed);
   if (p->is_bounded.load(std::memory_order_acquire)) result.dropped = p->bound->dropped();
-  if (const auto* const type = p->running.load(std::memory_order_relaxed)) result.doing = "handles " + portable_name(*type);
+  if (const auto* const type = p->running.load(std::memory_order_relaxed))
+    result.doing = "handles " + portable_name(*type);
   {
     const inspection look(*this, *p, id);
     if (look) {

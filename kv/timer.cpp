@@ -68,7 +68,8 @@ bool core::ring() noexcept {
 void core::watch_killed(pid who) noexcept {
   auto* const p = find(who);
   // An idle leaf ends as soon as it has its turn, and there may be a hundred thousand of them.
-  const bool is_idle_leaf = p == nullptr || (p->is_leaf.load(std::memory_order_relaxed) && p->running.load(std::memory_order_relaxed) == nullptr);
+  const bool is_idle_leaf = p == nullptr || (p->is_leaf.load(std::memory_order_relaxed) &&
+                                             p->running.load(std::memory_order_relaxed) == nullptr);
   if (is_idle_leaf || kill_timeout_ >= infinity) return;
   try {
     start_timer(who, kill_timeout_, {});

@@ -66,7 +66,7 @@ class timer_queue {
                                                 boost::multi_index::member<timer, pid, &timer::to>, std::hash<pid>>>>;
 
   mutable std::mutex mutex_;
-  index timers_;                // under mutex_
+  index timers_;                   // under mutex_
   std::uint64_t last_number_ = 0;  // the same
 };
 

@@ -173,7 +173,9 @@ TEST_CASE("names: all of them, by name, and none of the dead") {
   kv::testing::kill_and_await(runtime, dead);
   using rows = std::vector<std::pair<std::string, kv::pid>>;
   CHECK(runtime.registered() == rows{{"a", a}, {"b", b}, {"script", script}});
-  CHECK(runtime.unregister_name("a"));
+  kv::testing::probe probe(runtime);
+  CHECK(probe.run([] { return kv::unregister_name("a"); }));
+  CHECK_FALSE(probe.run([] { return kv::unregister_name("a"); }));
   CHECK(runtime.registered() == rows{{"b", b}, {"script", script}});
   CHECK_FALSE(runtime.whereis<blank>("script"));  // it is, but not a blank
   CHECK(runtime.whereis("script") == script);

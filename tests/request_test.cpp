@@ -159,7 +159,9 @@ TEST_CASE("a request that nobody waits for any more leaves nothing behind") {
   const auto server = runtime.spawn<counter>();
   probe.run([&] {
     for (int i = 0; i < 3; ++i) static_cast<void>(server.send_request(&counter::add, 1));
-    { auto moved = std::make_unique<kv::pending<int>>(server.send_request(&counter::add, 1)); }
+    {
+      auto moved = std::make_unique<kv::pending<int>>(server.send_request(&counter::add, 1));
+    }
     CHECK(server.call(&counter::add, 0) == 4);  // so all have come
     CHECK_FALSE(kv::receive_for(0ns, [](const int&) {}));
     CHECK(kv::detail::current_process->business().replies.empty());
@@ -189,7 +191,8 @@ TEST_CASE("a request belongs to the process that made it") {
   CHECK_THROWS_AS(other.run([&] { return request.get(); }), std::logic_error);
   CHECK(probe.run([&] { return request.get(); }) == 1);
   CHECK_THROWS_AS(server.send_request(&counter::add, 1), std::logic_error);  // a plain thread has nowhere to wait
-  CHECK_THROWS_AS(inside(server, [server] { static_cast<void>(server.send_request(&counter::add, 1)); }), kv::call_error);
+  CHECK_THROWS_AS(inside(server, [server] { static_cast<void>(server.send_request(&counter::add, 1)); }),
+                  kv::call_error);
 }
 
 TEST_CASE("a request may go to another thread and end there") {
@@ -234,8 +237,7 @@ TEST_CASE("an answer may come at once, or from another process, or be a refusal"
 TEST_CASE("a function object may answer later, too") {
   kv::runtime runtime({.threads = 1});
   const auto server = runtime.spawn<counter>();
-  const int answer =
-      server.call([](counter& c, kv::from<int> caller, int n) { caller.reply(c.add(n)); }, 3);
+  const int answer = server.call([](counter& c, kv::from<int> caller, int n) { caller.reply(c.add(n)); }, 3);
   CHECK(answer == 3);
 }
 

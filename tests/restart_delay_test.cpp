@@ -2,8 +2,6 @@
 // has to be down meanwhile is down, requests get OTP's answers, and what is cancelled never happens.
 #include <doctest/doctest.h>
 
-#include <atomic>
-#include <limits>
 #include <memory>
 #include <stdexcept>
 
@@ -20,8 +18,6 @@ using kv::testing::probe;
 using code = kv::child_result::code;
 
 namespace {
-
-constexpr auto any_random = std::numeric_limits<std::uint64_t>::max();
 
 /// 1 s, 2 s, 4 s, 8 s, 10 s, 10 s; and again from 1 s after 20 s of life.
 constexpr restart_delay steady{.first = 1s, .factor = 2, .most = 10s, .jitter = 0, .stable_after = 20s};
@@ -58,67 +54,6 @@ struct fixture {
 };
 
 }  // namespace
-
-// Decisions --------------------------------------------------------------------------------------------------------
-
-TEST_CASE("delay_before: grows by the factor up to the most, and is off by default") {
-  const auto delay = [](unsigned attempt) { return kv::delay_before(attempt, steady, any_random); };
-  CHECK(delay(1) == 1s);
-  CHECK(delay(2) == 2s);
-  CHECK(delay(4) == 8s);
-  CHECK(delay(5) == 10s);
-  CHECK(delay(std::numeric_limits<unsigned>::max()) == 10s);
-  CHECK(kv::delay_before(1, {}, 0) == 0s);
-  CHECK(kv::delay_before(1'000, {}, 0) == 0s);
-  CHECK(kv::delay_before(7, {.first = 3s, .factor = 1, .jitter = 0}, 0) == 3s);
-}
-
-TEST_CASE("delay_before: jitter takes away at most its part, evenly") {
-  const restart_delay how{.first = 10s, .most = 10s, .jitter = 0.5};
-  CHECK(kv::delay_before(1, how, 0) == 10s);
-  CHECK(kv::delay_before(1, how, std::uint64_t{1} << 63U) == 7'500ms);
-  CHECK(kv::delay_before(1, how, any_random) >= 5s);
-  CHECK(kv::delay_before(1, how, any_random) < 5'001ms);
-}
-
-TEST_CASE("restart_attempts: begins again after a stable time, and only then") {
-  const kv::restart_attempts::time_point t0{};
-  kv::restart_attempts attempts;
-  attempts.begin(t0);
-  CHECK(attempts.after_end(steady, t0 + 1s, 0) == 1s);
-  CHECK(attempts.after_failure(steady, 0) == 2s);
-  attempts.has_started(t0 + 10s);
-  CHECK(attempts.after_end(steady, t0 + 30s - 1ns, 0) == 4s);  // 20 s less a bit
-  attempts.has_started(t0 + 40s);
-  CHECK(attempts.after_end(steady, t0 + 60s, 0) == 1s);
-  attempts.has_started(t0 + 61s);
-  attempts.begin(t0 + 62s);  // somebody started it
-  CHECK(attempts.after_end(steady, t0 + 63s, 0) == 1s);
-}
-
-TEST_CASE("a delay that makes no sense is refused with what is allowed") {
-  kv::runtime runtime({.threads = 1});
-  const auto refusal = [&](const restart_delay& how) {
-    try {
-      runtime.spawn<supervisor>(kv::supervisor_options{.delay = how}, [] { return specs{}; });
-    } catch (const kv::start_error& e) {
-      CHECK_THROWS_AS(std::rethrow_exception(e.reason().exception()), std::invalid_argument);
-      return std::string(e.reason().text());
-    }
-    return std::string("taken");
-  };
-  CHECK(refusal({.first = -1ns}) == "restart_delay::first must be 0 or more");
-  CHECK(refusal({.first = 1s, .factor = 0.5}) == "restart_delay::factor must be 1 or more");
-  CHECK(refusal({.first = 2s, .most = 1s}) == "restart_delay::most must be at least first");
-  CHECK(refusal({.jitter = 1.5}) == "restart_delay::jitter must be from 0 to 1");
-  CHECK(refusal({.jitter = std::numeric_limits<double>::quiet_NaN()}) == "restart_delay::jitter must be from 0 to 1");
-  CHECK(refusal({.stable_after = 0s}) == "restart_delay::stable_after must be more than 0");
-  CHECK(refusal(steady) == "taken");
-  CHECK_THROWS_AS(runtime.spawn<kv::dynamic_supervisor>(kv::dynamic_supervisor_options{.delay = {.first = -1ns}}),
-                  kv::start_error);
-}
-
-// In virtual time --------------------------------------------------------------------------------------------------
 
 TEST_SUITE_BEGIN("in simulation");
 

@@ -33,21 +33,6 @@ std::string text_of(const kv::restart_event& event) {
 
 }  // namespace
 
-TEST_CASE("restart_history: the oldest is forgotten first, and a limit of zero remembers nothing") {
-  const auto children_after = [](std::size_t limit, int count) {
-    kv::restart_history history(limit);
-    for (int i = 0; i < count; ++i)
-      history.add({.when = {}, .child = std::to_string(i), .old_pid = {}, .new_pid = {}, .reason = {}});
-    ids result;
-    for (const auto& event : history.events()) result.push_back(event.child);
-    return result;
-  };
-  CHECK(children_after(2, 0).empty());
-  CHECK(children_after(2, 2) == ids{"0", "1"});
-  CHECK(children_after(2, 3) == ids{"1", "2"});
-  CHECK(children_after(0, 3).empty());
-}
-
 TEST_CASE("a supervisor remembers who was restarted, and why, with the siblings that went along") {
   kv::runtime runtime({.threads = 2, .on_report = [](const kv::report&) {}});
   probe p(runtime);

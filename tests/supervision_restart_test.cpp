@@ -36,41 +36,6 @@ kv::child_spec failing_at(kv::pid test, const std::string& id, const std::vector
 
 }  // namespace
 
-TEST_CASE("should_restart: permanent always, transient after a crash, temporary never") {
-  CHECK(kv::should_restart(restart::permanent, true));
-  CHECK(kv::should_restart(restart::permanent, false));
-  CHECK_FALSE(kv::should_restart(restart::transient, true));
-  CHECK(kv::should_restart(restart::transient, false));
-  CHECK_FALSE(kv::should_restart(restart::temporary, true));
-  CHECK_FALSE(kv::should_restart(restart::temporary, false));
-}
-
-TEST_CASE("restart_window: one more than the limit within the period is too many") {
-  const kv::restart_window::time_point t0{};
-  kv::restart_window window(3, 5s);
-  CHECK(window.add(t0));
-  CHECK(window.add(t0 + 1s));
-  CHECK(window.add(t0 + 2s));
-  CHECK_FALSE(window.add(t0 + 5s));  // the first is exactly a period old, and still counts
-}
-
-TEST_CASE("restart_window: what is older than the period is forgotten, one by one") {
-  const kv::restart_window::time_point t0{};
-  kv::restart_window window(2, 5s);
-  CHECK(window.add(t0));
-  CHECK(window.add(t0 + 4s));
-  CHECK(window.add(t0 + 5s + 1ns));
-  CHECK_FALSE(window.add(t0 + 9s));
-}
-
-TEST_CASE("restart_window: a limit of zero allows none, and many far apart are never too many") {
-  kv::restart_window none(0, 5s);
-  CHECK_FALSE(none.add({}));
-  kv::restart_window one(1, 1s);
-  kv::restart_window::time_point now{};
-  for (int i = 0; i < 1000; ++i) CHECK(one.add(now += 2s));
-}
-
 TEST_CASE("a child is restarted as its kind and its end demand") {
   const kv::exit_reason crash = kv::exit_reason::custom("fire");
   const kv::exit_reason tidy = kv::exit_reason::shutdown_because("done");

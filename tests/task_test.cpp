@@ -188,14 +188,13 @@ TEST_CASE("an element that fails or takes too long spoils no other") {
   kv::testing::probe probe(runtime);
   const std::vector<std::string> words{"fine", "bad", "endless", "fine, too"};
   const auto results = probe.run([&] {
-    return kv::async_stream(
-        words,
-        [](const std::string& word) {
-          if (word == "bad") throw std::runtime_error("a bad word");
-          if (word == "endless") kv::receive<go_on>();
-          return word.size();
-        },
-        {.max_concurrency = 4, .timeout = 10ms});
+    return kv::async_stream(words,
+                            [](const std::string& word) {
+                              if (word == "bad") throw std::runtime_error("a bad word");
+                              if (word == "endless") kv::receive<go_on>();
+                              return word.size();
+                            },
+                            {.max_concurrency = 4, .timeout = 10ms});
   });
   REQUIRE(results.size() == 4);
   CHECK(results[0].value() == 4);
@@ -224,8 +223,8 @@ TEST_CASE("a stream ends with its caller") {
 TEST_CASE("a stream of no concurrency is refused; tasks work only inside a process") {
   kv::runtime runtime({.threads = 1});
   kv::testing::probe probe(runtime);
-  CHECK_THROWS_AS(probe.run([] {
-    kv::async_stream(std::vector<int>{1}, [](int n) { return n; }, {.max_concurrency = 0});
-  }), std::invalid_argument);
+  CHECK_THROWS_AS(
+      probe.run([] { kv::async_stream(std::vector<int>{1}, [](int n) { return n; }, {.max_concurrency = 0}); }),
+      std::invalid_argument);
   CHECK_THROWS_AS(kv::async([] { return 1; }), std::logic_error);
 }

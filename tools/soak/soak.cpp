@@ -92,7 +92,8 @@ std::size_t soak::end_buckets() {
   // Answered after what it was about to do when the last handler was through.
   home_.whereis<registry_server>("kv.registry").value().call([](registry_server&) {});
   now.log.call(&event_log::finish);
-  const auto strays = home_.whereis<bucket_supervisor>("kv.buckets").value().call(&bucket_supervisor::count_children).active;
+  const auto strays =
+      home_.whereis<bucket_supervisor>("kv.buckets").value().call(&bucket_supervisor::count_children).active;
   if (strays != 0) found_.lost(std::to_string(strays) + " buckets live that have no name");
   return names.size() + outbox.size();
 }

@@ -14,9 +14,9 @@ namespace kv {
 class call_error : public std::runtime_error {
  public:
   enum class code {
-    noproc,       ///< there is no such process (any more)
-    timeout,      ///< it did not answer in time; it may still do what was asked
-    exited,       ///< it ended before it answered: see reason()
+    noproc,        ///< there is no such process (any more)
+    timeout,       ///< it did not answer in time; it may still do what was asked
+    exited,        ///< it ended before it answered: see reason()
     calling_self,  ///< a process called itself and would have waited for ever
     overloaded     ///< its mailbox was full: see limit_mailbox
   };

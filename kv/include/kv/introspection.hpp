@@ -26,12 +26,12 @@ struct process_info {
   std::vector<std::string> names;  ///< registered ones
   std::string type;                ///< class of its state, or the function that it is
   process_state state = process_state::idle;
-  pid parent;                                                   ///< nobody, when no process started it
-  std::string doing;                                            ///< the message that it handles, or what it waits for
+  pid parent;                                                  ///< nobody, when no process started it
+  std::string doing;                                           ///< the message that it handles, or what it waits for
   std::optional<std::chrono::steady_clock::time_point> since;  ///< when it began to wait
-  std::uint64_t handled = 0;                                    ///< messages and calls, its start not counted
-  std::uint32_t restarts = 0;                                   ///< how often its supervisor has restarted it
-  std::uint64_t dropped = 0;                                    ///< messages for which its mailbox had no room
+  std::uint64_t handled = 0;                                   ///< messages and calls, its start not counted
+  std::uint32_t restarts = 0;                                  ///< how often its supervisor has restarted it
+  std::uint64_t dropped = 0;                                   ///< messages for which its mailbox had no room
 
   /// What only a process that is not running can be asked for.
   struct inside {

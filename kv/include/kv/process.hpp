@@ -87,7 +87,8 @@ std::pair<pid, monitor_ref> spawn_monitor(F function) {
 // Talk -------------------------------------------------------------------------------------------------------------
 
 /// Sends a message; nothing happens when the receiver is dead. Messages and signals from one process to another arrive
-/// in the order they were sent.
+/// in the order they were sent. Returns at once, unless the receiver's mailbox is full and it wants senders to wait: then
+/// it can block, and throws leaf_blocked in a leaf. See limit_mailbox.
 template <class M>
 void send(pid to, M message) {
   detail::this_process().home->send(to, std::make_unique<detail::letter_of<M>>(std::move(message)));
@@ -107,8 +108,7 @@ bool unalias(alias address);
 /// Sends a message to a process by that address.
 template <class M>
 void send(alias to, M message) {
-  detail::this_process().home->send(to.who,
-                                    std::make_unique<detail::aliased_letter<M>>(std::move(message), to.number));
+  detail::this_process().home->send(to.who, std::make_unique<detail::aliased_letter<M>>(std::move(message), to.number));
 }
 
 /// Takes the first message that one of the handlers accepts, in the order of arrival; the others stay for later. Waits
@@ -176,7 +176,9 @@ void unlink(pid peer);
 /// trapped. It takes effect when the receiver's current callback returns or blocks. Mirrors `exit/2`.
 void exit(pid whom, const exit_reason& reason);
 /// From now on exit signals come as exit_signal messages instead of ending the process; `kill` still ends it. A server
-/// without `handle(const exit_signal&)` then still ends with its parent. Returns what was set before.
+/// without `handle(const exit_signal&)` then still ends when its parent asks it to; one that has it must end itself then
+/// (kv::exit with the reason), and else its supervisor kills it. No server outlives its parent. Returns what was set
+/// before.
 bool trap_exit(bool on);
 
 // Load and leisure ---------------------------------------------------------------------------------------------------
@@ -188,7 +190,8 @@ bool trap_exit(bool on);
 void limit_mailbox(std::uint32_t limit, when_full how = when_full::drop);
 
 /// From now on, whenever nothing has come for that long since the last message was handled, the calling server is sent
-/// `idle`, once: handle(const idle&). infinity turns that off. Mirrors the timeout of a `GenServer`.
+/// `idle`, once: handle(const idle&). It holds until it is set again; infinity turns it off. Mirrors the timeout of a
+/// `GenServer`, which each callback has to set anew.
 /// Throws std::invalid_argument when the time is not more than 0.
 void idle_after(std::chrono::nanoseconds time);
 
@@ -214,5 +217,7 @@ std::uint64_t random();
 std::optional<pid> whereis(std::string_view name);
 /// Gives a process a name. See runtime::register_name.
 void register_name(std::string name, pid process);
+/// Frees a name; tells whether it was taken.
+bool unregister_name(std::string_view name);
 
 }  // namespace kv

@@ -50,15 +50,17 @@ class ref {
     return detail::call<T>(home_, id_, timeout, std::forward<F>(function), std::forward<Args>(args)...);
   }
 
-  /// Asks for the same and returns at once: the answer is looked for later, by the process that calls this. Throws
-  /// call_error{overloaded}, and std::logic_error on a plain thread; that nobody is there is told by the answer. Never
-  /// blocks. Mirrors `gen_server:send_request/2`.
+  /// Asks for the same and returns at once: the answer is looked for later, by the process that calls this. That the
+  /// process is dead is told by the answer. Throws call_error when its mailbox is full, when the caller is the process
+  /// itself and when this handle is nobody's; std::logic_error on a plain thread. Never blocks. Mirrors
+  /// `gen_server:send_request/2`.
   template <class F, class... Args>
   auto send_request(F&& function, Args&&... args) const {
     return detail::send_request<T>(home_, id_, std::forward<F>(function), std::forward<Args>(args)...);
   }
 
-  /// Runs it some time, and returns at once. Nothing happens when the process is dead; an exception ends it.
+  /// Runs it some time, and returns at once, unless the mailbox is full and its owner wants senders to wait: see
+  /// limit_mailbox. Nothing happens when the process is dead; an exception ends it.
   /// Mirrors `GenServer.cast/2`.
   template <class F, class... Args>
   void cast(F&& function, Args&&... args) const {
@@ -66,7 +68,7 @@ class ref {
     home_->send(id_, detail::make_cast<T>(std::forward<F>(function), std::forward<Args>(args)...));
   }
 
-  /// Sends a message to the state's `handle(const M&)`, which must exist.
+  /// Sends a message to the state's `handle(const M&)`, which must exist. Otherwise as kv::send.
   template <class M>
     requires requires(T& state, const M& message) { state.handle(message); }
   void send(M message) const {
@@ -74,7 +76,8 @@ class ref {
   }
 
   /// Ends the process once it has handled what was sent before, and waits for that. Throws call_error when it is dead
-  /// already, ends with another reason or does not end in time. Mirrors `GenServer.stop/3`.
+  /// already, ends with another reason or does not end in time. Mirrors `GenServer.stop/3`, which waits for ever if not
+  /// told otherwise; a supervisor, which has children to stop, had better be given more time than the default.
   void stop(const exit_reason& reason = exit_reason::normal, std::chrono::nanoseconds timeout = default_timeout) const {
     detail::stop(home_, id_, reason, timeout);
   }

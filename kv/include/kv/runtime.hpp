@@ -62,8 +62,10 @@ class runtime {
   ///
   /// The class needs nothing but a constructor and what you want to call. Optional members: `handle(const M&)` for
   /// messages; `on_exit(const exit_reason&)`, called before it is destroyed when it ends by ref::stop, kv::exit, an
-  /// exception or with its parent, but not when an exit signal ends it that it does not trap, as `terminate/2`; `static
-  /// constexpr bool leaf = true` when no function of it ever blocks, which lets callers run it on their own stacks; `using messages = kv::message_types<A, B>` for those that senders who only know a pid may send.
+  /// exception or with its parent, but, as `terminate/2`, not when an exit signal ends it that it does not trap;
+  /// `static constexpr bool leaf = true` when no function of it ever blocks, which lets callers run it on their own
+  /// stacks; `using messages = kv::message_types<A, B>` for those that senders who only know a pid may send.
+  ///
   /// Blocks while the constructor of a server that is no leaf runs. Throws start_error with what the constructor
   /// threw. Mirrors `GenServer.start/3`.
   template <class T, class... Args>
@@ -87,7 +89,8 @@ class runtime {
     return detail::spawn_on_thread(core(), std::move(function));
   }
 
-  /// Sends a message; nothing happens when the receiver is dead. Never blocks.
+  /// Sends a message; nothing happens when the receiver is dead. Returns at once, unless its mailbox is full and it wants
+  /// senders to wait: see limit_mailbox.
   template <class M>
   void send(pid to, M message) {
     core().send(to, std::make_unique<detail::letter_of<M>>(std::move(message)));

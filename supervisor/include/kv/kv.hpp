@@ -2,7 +2,6 @@
 #pragma once
 
 #include <kv/agent.hpp>
-#include <kv/agent.hpp>
 #include <kv/bucket.hpp>
 #include <kv/bucket_supervisor.hpp>
 #include <kv/events.hpp>

@@ -48,16 +48,16 @@ using message_ptr = std::unique_ptr<message>;
 class signal final : public message {
  public:
   enum class op : std::uint8_t {
-    exit,       // somebody asks the receiver to end
-    link,       // `from` has linked itself to the receiver
-    unlink,     // and takes that back
-    link_exit,  // a linked process has ended
-    monitor,    // `from` watches the receiver
-    demonitor,  // and takes that back
-    down,       // a process that the receiver watches has ended
-    resume,     // the testing kit lets a frozen process go on
+    exit,          // somebody asks the receiver to end
+    link,          // `from` has linked itself to the receiver
+    unlink,        // and takes that back
+    link_exit,     // a linked process has ended
+    monitor,       // `from` watches the receiver
+    demonitor,     // and takes that back
+    down,          // a process that the receiver watches has ended
+    resume,        // the testing kit lets a frozen process go on
     forget_reply,  // the receiver does not want the answer to that request any more
-    idle_check  // a timer asks whether the receiver has been idle for as long as it wants to know
+    idle_check     // a timer asks whether the receiver has been idle for as long as it wants to know
   };
 
   signal(op what, pid sender, const exit_reason& why = {}, monitor_ref watch = {})

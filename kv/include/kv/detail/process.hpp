@@ -178,9 +178,7 @@ struct alignas(64) process {
     return before;
   }
   /// Holder. Counts one more message.
-  void counts_one() noexcept {
-    handled.store(handled.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
-  }
+  void counts_one() noexcept { handled.store(handled.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed); }
 };
 
 static_assert(sizeof(process) == 192);
