@@ -45,6 +45,9 @@ std::span<const command> session::commands() {
        &session::await_event},
       {"TREE", "", "prints the supervision tree: pid, state, restarts", &session::draw_tree},
       {"TABLES", "", "prints each table: name, type, access, owner, heir, rows, bytes", &session::tables},
+      {"PS", "", "prints each process: pid, names, class, state, messages that wait", &session::processes},
+      {"INFO", "pid", "prints what is known of a process", &session::info},
+      {"HISTORY", "", "prints the last restarts of a part of the tree: how long ago, which, why", &session::history},
       {"HELP", "", "prints this", &session::help},
   });
   return all;
@@ -145,10 +148,10 @@ std::string session::await_event(arguments given) {
 
 template <class Event>
 std::string session::oldest(event_log<Event>& log, const std::string& name) {
-  const auto deadline = std::chrono::steady_clock::now() + options_.await_timeout;
+  const auto deadline = now() + options_.await_timeout;
   for (;;) {
     if (const auto event = log.take(name)) return as_line(text_of(*event));
-    if (!next_message(deadline - std::chrono::steady_clock::now())) throw refusal("TIMEOUT");
+    if (!next_message(deadline - now())) throw refusal("TIMEOUT");
   }
 }
 
@@ -173,6 +176,17 @@ std::string session::take_changes() {
 std::string session::draw_tree(arguments) { return shell::draw_tree(tree_); }
 
 std::string session::tables(arguments) { return list_tables(home_); }
+
+std::string session::processes(arguments) { return list_processes(home_); }
+
+std::string session::info(arguments given) {
+  const auto who = find_process(home_, given[0]);
+  auto text = who ? describe_process(home_, tree_.registry, *who) : std::nullopt;
+  if (!text) throw not_found();
+  return *std::move(text);
+}
+
+std::string session::history(arguments) { return list_restarts(tree_, now()); }
 
 std::string session::help(arguments) {
   std::size_t width = 0;

@@ -65,6 +65,9 @@ class session {
   std::string await_event(arguments given);
   std::string draw_tree(arguments given);
   std::string tables(arguments given);
+  std::string processes(arguments given);
+  std::string info(arguments given);
+  std::string history(arguments given);
   std::string help(arguments given);
 
   // What they are made of.
