@@ -61,7 +61,13 @@ bool bucket::unsubscribe(pid who) {
 void bucket::handle(const down& news) { unsubscribe(news.from); }
 
 void bucket::tell(std::string_view key, const std::optional<std::string>& value) const {
-  for (const auto& [who, watch] : *watches_) send(who, bucket_changed{self(), std::string(key), value});
+  for (const auto& [who, watch] : *watches_) {
+    try {
+      send(who, bucket_changed{self(), std::string(key), value});
+    } catch (const leaf_blocked&) {
+      // Its mailbox is full and makes senders wait, which a bucket cannot. It must not end for that.
+    }
+  }
 }
 
 }  // namespace kv

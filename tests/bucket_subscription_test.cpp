@@ -179,6 +179,26 @@ TEST_CASE("a subscriber that has ended is forgotten, and the others are told") {
   }
 }
 
+TEST_CASE("a subscriber whose mailbox is full misses changes, and does the bucket no harm") {
+  for (const auto how : {kv::when_full::drop, kv::when_full::block}) {
+    kv::runtime runtime({.threads = 2, .on_report = [](const kv::report&) {}});
+    probe p(runtime);
+    const auto b = runtime.spawn<bucket>();
+    const auto full = runtime.spawn([b, how, to = p.id()] {
+      kv::limit_mailbox(1, how);
+      kv::subscribe(b);
+      kv::send(to, go_on{});
+      kv::receive<go_on>();
+    });
+    p.expect<go_on>();
+    subscribe(p, b);
+    for (int i = 0; i < 10; ++i) b.call(&bucket::put, "milk", std::to_string(i));
+    for (int i = 0; i < 10; ++i) CHECK(p.expect<bucket_changed>().value == std::to_string(i));
+    CHECK(b.call(&bucket::get, "milk") == "9");
+    kill_and_await(runtime, full);
+  }
+}
+
 TEST_CASE("the dead cannot subscribe") {
   reports seen;
   kv::runtime runtime({.threads = 2, .on_report = seen.sink()});
