@@ -1,5 +1,5 @@
-// Messages, waits, bonds and the end of a runtime. Births are in birth.cpp, turns in turn.cpp, deaths in death.cpp; full
-// mailboxes in bounds.cpp, answers that come later in requests.cpp, timers in timer.cpp, looks from outside in
+// Messages, waits, bonds and the end of a runtime. Births are in birth.cpp, turns in turn.cpp, deaths in death.cpp;
+// full mailboxes in bounds.cpp, answers that come later in requests.cpp, timers in timer.cpp, looks from outside in
 // introspection.cpp.
 #include <kv/detail/caller.hpp>
 
@@ -172,7 +172,7 @@ void core::report_swallowed(process& p) noexcept {
   p.has_swallowed = true;
   const reliable_memory here;
   report_now(
-      oddity_report{p.id(), "a catch (...) of " + type_name(p.body->type()) +
+      oddity_report{p.id(), "a catch (...) of " + class_name(p) +
                                 " has swallowed the exception that ends it; it must rethrow what it does not know"});
 }
 

@@ -103,7 +103,7 @@ std::optional<process_info> core::info(pid id) {
     }
   }
   result.type = class_name(*p);
-  result.names = names_->names_of(id);
+  if (p->has_names.load(std::memory_order_relaxed)) result.names = names_->names_of(id);
   if (find(id) == nullptr) return std::nullopt;  // what was read may be another one's
   return result;
 }

@@ -83,11 +83,10 @@ bool unalias(alias address) {
   auto& p = this_process();
   auto* const own = p.business_if_any();
   if (address.who != p.id() || own == nullptr || own->aliases.erase(address.number) == 0) return false;
-  // Of those that have come but were not taken, too.
-  while (p.queue.take_first([&](const detail::message& m) {
+  const auto came_by_it = [&](const detail::message& m) {
     return m.is_addressed && static_cast<const detail::letter&>(m).alias() == address.number;
-  })) {
-  }
+  };
+  while (const auto unread = p.queue.take_first(came_by_it)) p.home->has_left(p, *unread);
   return true;
 }
 

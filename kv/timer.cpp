@@ -31,7 +31,13 @@ std::uint64_t core::start_timer(pid to, duration delay, timed_message what) {
   const auto [number, is_next] = timers_->add(deadline_after(delay), to, std::move(what));
   // It may have died before it had a timer to forget; sequentially consistent with finish(), as with names.
   if (p->generation.load() != to.generation) timers_->cancel(number);
-  if (is_next) executor_->wake_at(timers_->next());
+  if (!is_next) return number;
+  try {
+    executor_->wake_at(timers_->next());
+  } catch (...) {
+    timers_->cancel(number);
+    throw;
+  }
   return number;
 }
 

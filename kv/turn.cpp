@@ -175,7 +175,7 @@ void core::accept(process& p, message_ptr what) noexcept {
   if (what->kind == message_kind::request && static_cast<request&>(*what).answered) {
     return accept_reply(p, std::move(what));
   }
-  if (what->is_addressed && !has_alias(p, static_cast<letter&>(*what).alias())) return taken(p, *what);
+  if (what->is_addressed && !has_alias(p, static_cast<letter&>(*what).alias())) return has_left(p, *what);
   p.queue.push(std::move(what));
 }
 

@@ -248,3 +248,23 @@ TEST_CASE("the next process of a slot has a mailbox without a limit, and its own
   CHECK(dropped(runtime, after) == 0);
   CHECK(runtime.alive(first));
 }
+
+TEST_CASE("what came by an alias that is taken back makes room") {
+  kv::runtime runtime({.threads = 1, .on_report = [](const kv::report&) {}});
+  kv::testing::probe probe(runtime);
+  const auto server = runtime.spawn<blank>();
+  server.call([&](blank&) {
+    kv::limit_mailbox(2);
+    for (int round = 0; round < 3; ++round) {
+      const auto address = kv::make_alias();
+      kv::send(address, parcel{1});
+      static_cast<void>(kv::receive_for<handled>(0ns));  // looks through what has come
+      kv::send(address, parcel{2});
+      kv::unalias(address);
+      static_cast<void>(kv::receive_for<handled>(0ns));
+    }
+    CHECK(runtime.info(kv::self())->within->mailbox == 0);
+    for (int i = 0; i < 2; ++i) kv::send(kv::self(), parcel{i});
+    CHECK(runtime.info(kv::self())->dropped == 0);
+  });
+}

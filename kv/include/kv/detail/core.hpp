@@ -102,6 +102,10 @@ class core {
   /// Holder. A message was taken out of the mailbox to be handled.
   void taken(process& p, const message& what) noexcept {
     p.counts_one();
+    has_left(p, what);
+  }
+  /// Holder. A message is not in the mailbox any more.
+  void has_left(process& p, const message& what) noexcept {
     if (what.is_counted) [[unlikely]]
       make_room(p);
   }
