@@ -386,7 +386,7 @@ TEST_CASE("what is sent to an alias comes until it is taken back") {
   });
 }
 
-TEST_CASE("an alias is its owner's; others cannot take it back") {
+TEST_CASE("an alias is its owner's, and others cannot take it back") {
   kv::runtime runtime({.threads = 1});
   kv::testing::probe probe(runtime);
   kv::testing::probe other(runtime);

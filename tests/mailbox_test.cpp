@@ -221,7 +221,7 @@ TEST_CASE("a leaf cannot wait for room") {
   leaf.call([server](blank_leaf&) { CHECK_THROWS_AS(kv::send(server, parcel{2}), kv::leaf_blocked); });
 }
 
-TEST_CASE("a limit can be changed; a limit of nothing is refused") {
+TEST_CASE("a limit can be changed, but not to nothing") {
   kv::runtime runtime({.threads = 1, .on_report = [](const kv::report&) {}});
   kv::testing::probe probe(runtime);
   const auto server = runtime.spawn<clerk>(probe.id(), 1U);

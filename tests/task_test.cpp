@@ -220,7 +220,7 @@ TEST_CASE("a stream ends with its caller") {
   });
 }
 
-TEST_CASE("a stream of no concurrency is refused; tasks work only inside a process") {
+TEST_CASE("a stream of no concurrency is refused, and tasks work only inside a process") {
   kv::runtime runtime({.threads = 1});
   kv::testing::probe probe(runtime);
   CHECK_THROWS_AS(

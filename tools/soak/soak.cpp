@@ -35,6 +35,7 @@ soak::~soak() {
 
 void soak::hear(const report& entry) {
   if (const auto* const restart = std::get_if<restart_report>(&entry)) return restarts_.note(*restart);
+  if (std::holds_alternative<start_report>(entry)) return;
   // Its tables go before it is told, so a process of a tree that is being killed may trip over that.
   const bool tree_dies = kills_.any_since(kills_.now(), part::tree);
   if (tree_dies && std::holds_alternative<crash_report>(entry)) return;
