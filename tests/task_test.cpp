@@ -60,8 +60,7 @@ TEST_CASE("a task computes something for the process that started it") {
 TEST_CASE("a task is linked to its owner: its crash is his") {
   kv::runtime runtime({.threads = 2, .on_report = [](const kv::report&) {}});
   kv::testing::probe probe(runtime);
-  const auto owner = runtime.spawn([] { kv::async(fail).get(); });
-  probe.monitor(owner);
+  const auto owner = probe.run([] { return kv::spawn_monitor([] { kv::async(fail).get(); }).first; });
   CHECK(probe.expect_down(owner).reason.text() == "no luck");
   probe.run([] {
     kv::trap_exit(true);
