@@ -82,21 +82,18 @@ TEST_CASE("a message that the waiting process is sent meanwhile stays for later"
   CHECK(k.p.expect<happened>().what == "sent");
 }
 
-TEST_CASE("a leaf cannot wait, and leaves nothing behind") {
-  registry_parts k;
-  k.start_registry();
-  const auto leaf = k.runtime.spawn<blank_leaf>();
-  inside(leaf, [names = k.registry] { CHECK_THROWS_AS(names.await("shopping", 1s), kv::leaf_blocked); });
-  CHECK(leaf.alive());
-  const auto b = k.registry.create("shopping");
-  inside(leaf, [names = k.registry, b] { CHECK(names.await("shopping", 1s) == b); });  // no need to wait
-  spawn_waiting(k.runtime, k.registry, k.p, kv::infinity, "other");
-  k.registry.create("other");
-  k.p.expect<answer>();
-  CHECK(k.waiting.size() == 0);
-}
-
 TEST_SUITE_BEGIN("in simulation");
+
+TEST_CASE("a leaf cannot wait, and leaves nothing behind") {
+  scene s;
+  const auto leaf = s.world.spawn<blank_leaf>();
+  inside(leaf, [names = s.tree.registry] { CHECK_THROWS_AS(names.await("shopping", 1s), kv::leaf_blocked); });
+  CHECK(leaf.alive());
+  s.world.run_until_idle();
+  CHECK(rows_of_waiting(s.world) == 0);
+  const auto b = s.tree.registry.create("shopping");
+  inside(leaf, [names = s.tree.registry, b] { CHECK(names.await("shopping", 1s) == b); });  // no need to wait
+}
 
 TEST_CASE("nobody comes: the answer is nothing, when the timeout has passed and not before") {
   scene s;
