@@ -34,7 +34,6 @@ TEST_CASE("without time to wait, await is a lookup") {
   k.start_registry();
   CHECK_FALSE(k.registry.await("shopping", 0s));
   CHECK_FALSE(k.registry.await("shopping", -1s));
-  CHECK(k.waiting.size() == 0);
 }
 
 TEST_CASE("a process that waits is answered when the name appears") {
@@ -43,7 +42,6 @@ TEST_CASE("a process that waits is answered when the name appears") {
   spawn_waiting(k.runtime, k.registry, k.p, kv::infinity);
   const auto b = k.registry.create("shopping");
   CHECK(k.p.expect<answer>().found == b);
-  CHECK(k.waiting.size() == 0);
 }
 
 TEST_CASE("a plain thread that waits is answered when the name appears") {
@@ -53,7 +51,6 @@ TEST_CASE("a plain thread that waits is answered when the name appears") {
   const auto found = k.registry.await("shopping", kv::infinity);
   REQUIRE(found);
   CHECK(k.p.expect<answer>().found == found);
-  CHECK(k.waiting.size() == 0);
 }
 
 TEST_CASE("plain threads that wait are all answered" * needs_threads) {
@@ -66,7 +63,6 @@ TEST_CASE("plain threads that wait are all answered" * needs_threads) {
     k.registry.create("shopping");
   }
   for (const auto& each : found) CHECK(each == k.registry.lookup("shopping"));
-  CHECK(k.waiting.size() == 0);
 }
 
 TEST_CASE("a message that the waiting process is sent meanwhile stays for later") {
