@@ -33,8 +33,8 @@ std::string label(const std::string& name) { return name.empty() ? "a table with
 
 // table_base -----------------------------------------------------------------------------------------------------
 
-table_base::table_base(std::string name, table_access access, std::type_index row, core& home)
-    : name_(std::move(name)), access_(access), row_(row), home_(home), node_(home.node()) {}
+table_base::table_base(std::string name, std::string_view type, table_access access, std::type_index row, core& home)
+    : name_(std::move(name)), type_(type), access_(access), row_(row), home_(home), node_(home.node()) {}
 
 void table_base::check_owner(const char* verb) const {
   const auto holder = owner();
@@ -47,7 +47,13 @@ void table_base::check_owner(const char* verb) const {
 }
 
 table_info table_base::info() const {
-  table_info result{.name = name_, .access = access_, .owner = {}, .heir = {}, .size = size(), .memory = memory()};
+  table_info result{.name = name_,
+                    .type = std::string(type_),
+                    .access = access_,
+                    .owner = {},
+                    .heirs = {},
+                    .size = size(),
+                    .memory = memory()};
   result.owner = owner();  // last: while there is one, no row has gone with the table
   if (!result.owner) throw table_error(table_error::code::no_table, label(name_) + " was dropped");
   return result;
@@ -119,7 +125,8 @@ std::vector<std::shared_ptr<table_base>> table_directory::all() const {
 
 // For the templates ----------------------------------------------------------------------------------------------
 
-void add_table(core& home, const std::shared_ptr<table_base>& table, pid owner) {
+void add_table(core& home, const std::shared_ptr<table_base>& table, table_options options, transfer_message) {
+  const auto owner = options.owner ? options.owner : self_if_any().value_or(pid{});
   if (!owner)
     throw std::invalid_argument(label(table->name()) + " needs an owner: create it in a process, or name one");
   home.tables().add(table, owner);

@@ -204,7 +204,7 @@ TEST_CASE("info says what a table is") {
   CHECK(before.access == table_access::private_);
   CHECK(to_string(before.access) == "private");
   CHECK(before.owner == p.id());
-  CHECK_FALSE(before.heir);
+  CHECK(before.heirs.empty());
   CHECK(before.size == 0);
   p.run([&] {
     for (int i = 0; i < 1000; ++i) t.insert(std::to_string(i), i);

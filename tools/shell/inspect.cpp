@@ -64,8 +64,6 @@ class facts {
   std::string lines_;
 };
 
-}  // namespace
-
 std::string list_buckets(const registry& names) {
   std::ostringstream out;
   for (const auto& [name, who] : names.list()) {
@@ -79,13 +77,24 @@ std::string list_buckets(const registry& names) {
   return out.str();
 }
 
+std::string to_text(const std::vector<heir>& heirs) {
+  std::string text;
+  for (const auto& who : heirs) {
+    if (!text.empty()) text += ',';
+    text += std::holds_alternative<pid>(who) ? to_string(std::get<pid>(who)) : quote(std::get<std::string>(who));
+  }
+  return text.empty() ? to_string(pid{}) : text;
+}
+
+}  // namespace
+
 std::string list_tables(const runtime& home) {
   auto tables = all_tables(home);
   std::ranges::sort(tables, {}, &table_info::name);
   std::ostringstream out;
   for (const auto& t : tables) {
-    out << quote(t.name) << ' ' << t.type << ' ' << to_string(t.access) << ' ' << t.owner << ' '
-        << t.heir.value_or(pid{}) << ' ' << t.size << ' ' << t.memory << '\n';
+    out << quote(t.name) << ' ' << t.type << ' ' << to_string(t.access) << ' ' << t.owner << ' ' << to_text(t.heirs)
+        << ' ' << t.size << ' ' << t.memory << '\n';
   }
   return out.str();
 }

@@ -1,8 +1,8 @@
 // Tables: state that is shared, owned by a process, and found by name.
 #pragma once
 
+#include <chrono>
 #include <concepts>
-#include <cstddef>
 #include <memory>
 #include <optional>
 #include <string>
@@ -10,177 +10,152 @@
 #include <utility>
 #include <vector>
 
-#include <kv/detail/core.hpp>
-#include <kv/detail/table_storage.hpp>
-#include <kv/process.hpp>
-#include <kv/runtime.hpp>
-#include <kv/table_types.hpp>
+#include <kv/table_ref.hpp>
+#include <kv/timer.hpp>
 
 namespace kv {
 
-/// How a table is created.
-struct table_options {
-  /// By which others find it; one table of a name in a runtime. Empty: it has none.
-  std::string name;
-  table_access access = table_access::protected_;
-  /// Who owns it. The calling process when it is left out; on a plain thread it must be given.
-  pid owner = {};
-};
-
-/// A concurrent hash table of unique keys, in memory, owned by a process and dropped with it. ETS for C++.
+/// A concurrent table of unique keys, in memory, owned by a process and dropped with it, unless an heir lives. ETS for
+/// C++.
 ///
-/// A table value is a reference to it: small, copied freely, and safe to hold after the table is gone. Every operation
-/// may be used from any thread and any process that the table's access admits, is atomic for its key, and never
-/// switches fibers. Reads take no lock that other readers take, and never wait for a read. Anything that the access
-/// forbids, or on a table that was dropped, throws table_error and changes nothing.
-///
-/// Not promised: consistency across keys. `Key` needs `==` and std::hash, `Value` copying; where `Key` is std::string,
-/// keys are passed as std::string_view and a lookup allocates nothing for them.
-template <class Key, class Value>
-class table {
-  using storage = detail::table_storage<Key, Value>;
+/// What is said of table_ref holds here, too. Writers of neighbouring keys wait for each other, for as long as it takes
+/// to exchange a pointer; nobody waits for a reader, and no function of the user's runs under a lock but the `==` and
+/// `<` of keys. What a row held is destroyed once no reader can see it. Anything that the access forbids throws
+/// table_error and changes nothing.
+template <class Key, class Value, class Type = set>
+class table : public table_ref<Key, Value, Type> {
+  using base = table_ref<Key, Value, Type>;
+  using typename base::row;
+  using typename base::storage;
+  using expectation = typename storage::expectation;
+  using base::storage_;
 
  public:
-  using key_arg = detail::key_view<Key>;
+  using typename base::key_arg;
 
   /// Creates a table. Throws table_error when the name is taken or the owner is dead, std::invalid_argument when there
-  /// is no owner. Mirrors `ets:new/2`.
-  static table create(runtime& home, table_options options = {}) { return make(home.core(), std::move(options)); }
+  /// is no owner, and it shall not be ownerless. Mirrors `ets:new/2`.
+  static table create(runtime& home, table_options options = {}) { return make(home.core(), std::move(options), {}); }
   /// The same in the runtime of the calling process.
-  static table create(table_options options = {}) { return make(*detail::this_process().home, std::move(options)); }
+  static table create(table_options options = {}) { return make(*detail::this_process().home, std::move(options), {}); }
+  /// The same, and heirs are told `heir_data`: see set_heirs.
+  template <class Data>
+  static table create(runtime& home, table_options options, Data heir_data) {
+    return make(home.core(), std::move(options), transfer(std::move(heir_data)));
+  }
 
   /// Returns the table of that name, if there is one. Throws table_error when its rows are of another type.
   /// Mirrors `ets:whereis/1`.
   static std::optional<table> find(const runtime& home, std::string_view name) {
-    auto found = detail::find_table(home.core(), name, row_type());
-    if (!found) return std::nullopt;
-    return table(std::static_pointer_cast<storage>(std::move(found)));
+    auto found = base::find_storage(home, name);
+    return found ? std::optional(table(std::move(found))) : std::nullopt;
   }
 
-  // Read -----------------------------------------------------------------------------------------------------------
-
-  /// Returns the value of a key. O(1). Mirrors `ets:lookup/2`.
-  std::optional<Value> lookup(key_arg key) const {
-    return rows_->read(key, [](const Value* found) { return found ? std::optional(*found) : std::nullopt; });
-  }
-  /// Tells whether the key is there. Mirrors `ets:member/2`.
-  bool member(key_arg key) const {
-    return rows_->read(key, [](const Value* found) { return found != nullptr; });
-  }
-  /// Folds `next(accumulator, key, value)` over the rows. A key that is there throughout is visited exactly once, one
-  /// that comes or goes meanwhile at most once; nothing is said of the order, or of what other keys hold at that
-  /// moment. `next` sees copies and may do what it likes, also write to the table or block. Mirrors `ets:foldl/3`.
-  template <class Accumulator, class F>
-  Accumulator fold(Accumulator start, F next) const {
-    rows_->home().interleave();
-    for (std::size_t i = 0; i < storage::shard_count; ++i) {
-      const auto rows = rows_->copy_shard(i);
-      if (!rows.empty()) rows_->home().interleave();
-      for (const auto& [key, value] : rows) start = next(std::move(start), key, value);
-    }
-    return start;
-  }
-  /// Calls `visit(key, value)` for every row: fold() without an accumulator.
-  template <class F>
-  void for_each(F visit) const {
-    fold(0, [&](int, const Key& key, const Value& value) { return visit(key, value), 0; });
-  }
-  /// Returns all rows: fold() into a vector. Mirrors `ets:tab2list/1`.
-  std::vector<std::pair<Key, Value>> to_vector() const {
-    std::vector<std::pair<Key, Value>> result;
-    for_each([&](const Key& key, const Value& value) { result.emplace_back(key, value); });
-    return result;
-  }
-  /// Returns the number of rows; while others write, that of some moment for each part of the table. O(shards).
-  std::size_t size() const {
-    rows_->home().interleave();
-    const auto result = rows_->size();
-    rows_->check_read();  // afterwards: rows that go with the table are not counted as missing
-    return result;
-  }
-
-  // Write ----------------------------------------------------------------------------------------------------------
+  // Write ------------------------------------------------------------------------------------------------------------
 
   /// Sets the value of a key, whether it was there or not. Mirrors `ets:insert/2`.
-  void insert(key_arg key, Value value) {
-    rows_->write(key, [&](auto& rows, auto row) {
-      if (row == rows.end()) {
-        rows.emplace(Key(key), std::move(value));
-      } else {
-        std::swap(row->second, value);  // the old value is destroyed outside the lock
-      }
-    });
-  }
+  void insert(key_arg key, Value value) { storage_->put(key, std::move(value)); }
   /// Sets the value of a key that is not there; otherwise returns what is there and changes nothing.
   /// Mirrors `ets:insert_new/2`.
   std::optional<Value> insert_new(key_arg key, Value value) {
-    return rows_->write(key, [&](auto& rows, auto row) -> std::optional<Value> {
-      if (row != rows.end()) return row->second;
-      rows.emplace(Key(key), std::move(value));
-      return std::nullopt;
-    });
+    const auto result = storage_->put(key, std::move(value), expectation::absent());
+    return result.done ? std::nullopt : std::optional(result.before->value);
   }
   /// Removes a key; tells whether it was there. Mirrors `ets:delete/2`.
-  bool erase(key_arg key) { return take(key).has_value(); }
+  bool erase(key_arg key) { return bool(storage_->remove(key).before); }
   /// Removes a key; returns what it held. Mirrors `ets:take/2`.
   std::optional<Value> take(key_arg key) {
-    return rows_->write(key, [](auto& rows, auto row) -> std::optional<Value> {
-      if (row == rows.end()) return std::nullopt;
-      std::optional<Value> gone(std::move(row->second));
-      rows.erase(row);
-      return gone;
-    });
+    const auto result = storage_->remove(key);
+    return result.before ? std::optional(result.before->value) : std::nullopt;
   }
   /// Removes a key if it holds exactly that; tells whether it did. Mirrors `ets:delete_object/2`.
   bool erase_if_equal(key_arg key, const Value& expected) {
-    std::optional<Value> gone;  // destroyed outside the lock
-    rows_->write(key, [&](auto& rows, auto row) {
-      if (row == rows.end() || !(row->second == expected)) return;
-      gone.emplace(std::move(row->second));
-      rows.erase(row);
-    });
-    return gone.has_value();
+    for (;;) {
+      const auto found = find_to_write(key);
+      if (!found || !(found->value == expected)) return false;
+      if (storage_->remove(key, expectation::exactly(&*found)).done) return true;
+    }
   }
   /// Replaces the value of a key by `change(old)`, where `old` is a `const Value&`; returns the new value, or nothing
-  /// when the key is absent. When `change` throws, that is thrown and nothing has changed. It runs inside the table's
-  /// lock: it must be short, and must neither block nor use any table. Mirrors `ets:update_element/3` and
+  /// when the key is absent. When `change` throws, that is thrown and nothing has changed. It is called again when
+  /// somebody else has written the key meanwhile, and must not wait. Mirrors `ets:update_element/3` and
   /// `ets:update_counter/3`.
   template <std::invocable<const Value&> F>
   std::optional<Value> update(key_arg key, F change) {
-    std::optional<Value> old;  // destroyed outside the lock
-    return rows_->write(key, [&](auto& rows, auto row) -> std::optional<Value> {
-      if (row == rows.end()) return std::nullopt;
-      Value next = change(std::as_const(row->second));
+    for (;;) {
+      const auto found = find_to_write(key);
+      if (!found) return std::nullopt;
+      Value next = change(found->value);
       std::optional<Value> result(next);
-      old.emplace(std::exchange(row->second, std::move(next)));
-      return result;
-    });
+      if (storage_->put(key, std::move(next), expectation::exactly(&*found)).done) return result;
+    }
   }
 
-  // The table itself -----------------------------------------------------------------------------------------------
+  // The table itself -------------------------------------------------------------------------------------------------
 
   /// Drops the table with all its rows. Only the owner may, even when the table is public: ETS lets everybody, and one
-  /// careless client then loses everybody's data. Mirrors `ets:delete/1`.
-  void drop() { detail::drop_table(*rows_); }
-  /// Returns what it is. Anybody may ask. Throws table_error when it was dropped. Mirrors `ets:info/1`.
-  table_info info() const { return rows_->info(); }
-  /// Returns its owner; nobody when it was dropped.
-  pid owner() const noexcept { return rows_->owner(); }
+  /// careless client then loses everybody's data. An ownerless table may be dropped by anybody. Mirrors `ets:delete/1`.
+  void drop() { detail::drop_table(*storage_); }
+  /// Gives it another name, or none. Only the owner may. Throws table_error when the name is taken. Mirrors
+  /// `ets:rename/2`.
+  void rename(std::string name) { detail::rename_table(*storage_, std::move(name)); }
+  /// Makes the calling process the owner of a table that has none. Throws table_error when it has one, or is promised to
+  /// an heir.
+  void adopt() { detail::adopt_table(storage_); }
 
-  /// Tells whether both are the same table.
-  friend bool operator==(const table& a, const table& b) noexcept { return a.rows_ == b.rows_; }
+  /// Says who inherits the table when its owner dies, of whatever reason: the first of these who is alive then. Who goes
+  /// by a name may be in between two incarnations: when no heir is alive, the table waits, without an owner but with all
+  /// its rows, for the first process that is given one of the names. Without heirs it is dropped. Heirs stay what they
+  /// are when the table changes hands, so an heir's own death passes it on to the others. A pid that is used again does
+  /// not inherit. Only the owner may. The heir owns the table before anybody learns of the death; he is not told.
+  /// Mirrors `ets:setopts/2`.
+  void set_heirs(std::vector<heir> heirs) { detail::set_heirs(*storage_, std::move(heirs), {}); }
+  /// The same, and the heir is sent `table_transfer<table, Data>`: before any `down` or exit signal of the former owner.
+  template <class Data>
+  void set_heirs(std::vector<heir> heirs, Data data) {
+    detail::set_heirs(*storage_, std::move(heirs), transfer(std::move(data)));
+  }
+
+  /// Gives the table to another process, which is sent `table_transfer<table, Data>`. Its heirs stay. Only the owner may.
+  /// Throws table_error when the receiver is the owner itself or dead, and changes nothing. Mirrors `ets:give_away/3`.
+  template <class Data = std::string>
+  void give_away(pid to, Data data = {}) {
+    detail::give_away(storage_, to, transfer(std::move(data)));
+  }
+  /// Gives the table to whoever has that name: now, or as soon as somebody is given it. Returns at once. When nobody has
+  /// come until the deadline, a duration from now, the owner keeps it and is sent `gift_expired<table>`. The promise is
+  /// void as soon as the table changes hands otherwise; a later one replaces it. Only the owner may. Throws table_error
+  /// when the name is the owner's own.
+  template <class Data = std::string>
+  void give_away(std::string name, std::chrono::nanoseconds deadline, Data data = {}) {
+    auto expired = detail::once(gift_expired<table>{*this, name});
+    detail::promise(storage_, std::move(name), deadline, transfer(std::move(data)), std::move(expired));
+  }
+  /// Takes such a promise back; tells whether there was one.
+  bool keep() { return detail::withdraw_promise(*storage_); }
 
  private:
-  static table make(detail::core& home, table_options options) {
-    const auto owner = options.owner ? options.owner : self_if_any().value_or(pid{});
-    auto made = std::make_shared<storage>(std::move(options.name), options.access, row_type(), home);
-    detail::add_table(home, made, owner);
+  static table make(detail::core& home, table_options options, detail::transfer_message inheritance) {
+    auto made = std::make_shared<storage>(options.name, options.access, home);
+    detail::add_table(home, made, std::move(options), std::move(inheritance));
     return table(std::move(made));
   }
-  explicit table(std::shared_ptr<storage> rows) : rows_(std::move(rows)) {}
-  static std::type_index row_type() { return typeid(std::pair<Key, Value>); }
+  explicit table(std::shared_ptr<storage> rows) : base(std::move(rows)) {}
 
-  std::shared_ptr<storage> rows_;
+  /// Checks the right to write also where there is nothing to be written.
+  auto find_to_write(key_arg key) const {
+    storage_->home().interleave();
+    auto found = storage_->rows.find(key);
+    storage_->check_write();
+    return found;
+  }
+  template <class Data>
+  static detail::transfer_message transfer(Data data) {
+    return [data = std::move(data)](std::shared_ptr<detail::table_base> what, pid from) -> detail::message_ptr {
+      return std::make_unique<detail::letter_of<table_transfer<table, Data>>>(
+          table_transfer<table, Data>{table(std::static_pointer_cast<storage>(std::move(what))), from, data});
+    };
+  }
 };
 
 /// Returns what every table of the runtime is, in no order. Mirrors `ets:all/0`.

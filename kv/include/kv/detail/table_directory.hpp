@@ -3,6 +3,7 @@
 
 #include <atomic>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <mutex>
 #include <string>
@@ -21,7 +22,7 @@ namespace kv::detail {
 /// What every table has, whatever its rows are.
 class table_base {
  public:
-  table_base(std::string name, table_access access, std::type_index row, core& home);
+  table_base(std::string name, std::string_view type, table_access access, std::type_index row, core& home);
   table_base(const table_base&) = delete;
   table_base& operator=(const table_base&) = delete;
   virtual ~table_base() = default;
@@ -58,6 +59,7 @@ class table_base {
 
  private:
   const std::string name_;
+  const std::string_view type_;
   const table_access access_;
   const std::type_index row_;
   core& home_;
@@ -83,9 +85,20 @@ class table_directory {
   std::unordered_multimap<pid, std::shared_ptr<table_base>> by_owner_;  // under mutex_
 };
 
-// What table<Key, Value> needs of it, without the rows' types.
-void add_table(core& home, const std::shared_ptr<table_base>& table, pid owner);
+/// Makes the message that tells a process that a table is now its own, after `from`. Empty: it is not told.
+using transfer_message = std::function<message_ptr(std::shared_ptr<table_base> what, pid from)>;
+
+// What table<Key, Value> needs of it, without the rows' types. See there.
+void add_table(core& home, const std::shared_ptr<table_base>& table, table_options options,
+               transfer_message inheritance);
 std::shared_ptr<table_base> find_table(const core& home, std::string_view name, std::type_index row);
 void drop_table(const table_base& table);
+void rename_table(table_base& table, std::string name);
+void adopt_table(const std::shared_ptr<table_base>& table);
+void set_heirs(table_base& table, std::vector<heir> heirs, transfer_message inheritance);
+void give_away(const std::shared_ptr<table_base>& table, pid to, const transfer_message& gift);
+void promise(const std::shared_ptr<table_base>& table, std::string to, duration deadline, transfer_message gift,
+             timed_message expired);
+bool withdraw_promise(table_base& table);
 
 }  // namespace kv::detail

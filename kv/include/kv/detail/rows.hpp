@@ -1,0 +1,59 @@
+// What a table asks of the engine that keeps its rows.
+//
+// An engine is a class template of a key and of what is stored for it. Its functions may be called from any thread:
+//
+//   explicit engine(std::uint64_t seed)
+//   row                     a published row: `key` and `value`, which never change; `owned` is a unique_ptr to one
+//   make(key, value)        builds a row that is not in the table yet; the engine is not touched
+//   visit(key, f)           f(const row*), null when the key is absent. f must be short: no waiting, no table, no lock
+//   find(key)               the same row as a `kept`: it stays readable for as long as that lives, on this thread, while no
+//                           fiber is switched. However long that is, it keeps back no other row's memory
+//   put(row, when, check)   makes it the row of its key, if what is there meets the expectation
+//   remove(key, when, check)
+//                           the same without a new row
+//   put_all(rows, only_new, check)
+//                           all or, when check throws or `only_new` and one of the keys is there, none: then returns the
+//                           index of that row. Of two rows of one key the later wins. Who sees one of them sees all
+//   walk(after, limit, f)   f(const row&) for the next rows after that key, in the engine's order; from the first one on
+//                           when it is null. `after` need not be there. About `limit` rows, and at least one; f as in
+//                           visit(). Returns whether there may be more
+//   walk_back(before, limit, f)
+//                           the same towards the first
+//   clear(check)            removes every row, in one step
+//   size(), memory()        rows, exactly, at one moment; bytes without what keys and values allocated themselves
+//
+// put, remove, put_all and clear call check() under the lock, when nothing has changed yet; it may throw. What they
+// replace is destroyed outside the lock, no later than with the engine. Keys and values are built, hashed and destroyed
+// outside of it as well; keys are compared inside.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+namespace kv::detail {
+
+/// What must be there for a write to take place.
+template <class Row>
+struct expectation {
+  enum class kind : std::uint8_t { anything, absent, exactly };
+  kind what = kind::anything;
+  const Row* row = nullptr;
+
+  static expectation absent() noexcept { return {kind::absent, nullptr}; }
+  /// That very row, which the caller keeps.
+  static expectation exactly(const Row* row) noexcept { return {kind::exactly, row}; }
+
+  bool met_by(const Row* found) const noexcept { return what == kind::anything || found == row; }
+};
+
+/// What a write has met.
+template <class Kept>
+struct write_result {
+  bool done = false;
+  Kept before = {};  ///< the row that was there; still is, when nothing was done
+};
+
+/// How many rows a walk copies at a time: its reader holds back the memory of others no longer than that takes.
+inline constexpr std::size_t batch_size = 128;
+
+}  // namespace kv::detail
