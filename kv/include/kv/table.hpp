@@ -71,9 +71,9 @@ class table : public table_ref<Key, Value, Type> {
   /// Removes a key if it holds exactly that; tells whether it did. Mirrors `ets:delete_object/2`.
   bool erase_if_equal(key_arg key, const Value& expected) {
     for (;;) {
-      const auto found = find_to_write(key);
+      auto found = find_to_write(key);
       if (!found || !(found->value == expected)) return false;
-      if (storage_->remove(key, expectation::exactly(&*found)).done) return true;
+      if (storage_->remove(key, expectation::exactly(found)).done) return true;
     }
   }
   /// Replaces the value of a key by `change(old)`, where `old` is a `const Value&`; returns the new value, or nothing
@@ -83,11 +83,11 @@ class table : public table_ref<Key, Value, Type> {
   template <std::invocable<const Value&> F>
   std::optional<Value> update(key_arg key, F change) {
     for (;;) {
-      const auto found = find_to_write(key);
+      auto found = find_to_write(key);
       if (!found) return std::nullopt;
       Value next = change(found->value);
       std::optional<Value> result(next);
-      if (storage_->put(key, std::move(next), expectation::exactly(&*found)).done) return result;
+      if (storage_->put(key, std::move(next), expectation::exactly(found)).done) return result;
     }
   }
 
