@@ -232,7 +232,7 @@ class hash_rows {
   std::atomic<world*> world_{nullptr};  // null: there is no row. Exchanged under all its locks (H1); release and acquire
   std::mutex spares_mutex_;             // taken before those of shards, never after
   std::unique_ptr<world> spares_;       // under spares_mutex_: empty ones, in a list
-  row_list<row> left_behind_;           // under spares_mutex_: rows of worlds that were cleared while somebody kept them
+  limbo<row> left_behind_;              // under spares_mutex_: rows of cleared worlds that somebody kept
 };
 
 }  // namespace kv::detail

@@ -10,7 +10,7 @@ template <class Row>
 std::vector<std::size_t> last_of_each_key(const std::vector<std::unique_ptr<Row>>& rows) {
   std::vector<std::size_t> order(rows.size());
   std::iota(order.begin(), order.end(), std::size_t{0});
-  std::ranges::stable_sort(order, {}, [&](std::size_t i) { return rows[i]->hash; });
+  std::ranges::sort(order, {}, [&](std::size_t i) { return std::pair(rows[i]->hash, i); });
   std::vector<std::size_t> result;
   result.reserve(order.size());
   for (auto i = order.begin(); i != order.end(); ++i) {
@@ -104,14 +104,10 @@ void hash_rows<Key, Stored>::clear(Check check) {
   }
   readers::await_departure();  // (H3)
   // From here on nobody finds these rows, and writers who still come by find that they are too late.
-  row_list<row> doomed, kept_rows;
+  row_list<row> doomed;  // destroyed without a lock
   for (auto& s : all->shards) s.take_all(doomed);
   const std::lock_guard held(spares_mutex_);
-  if (readers::keep_any()) {
-    row_list<row> candidates = std::move(doomed);
-    while (auto* const each = left_behind_.pop()) candidates.push(each);
-    while (auto* const each = candidates.pop()) (readers::keep(each) ? left_behind_ : doomed).push(each);
-  }
+  left_behind_.take_over(doomed);
   all->next_spare = std::move(spares_);
   spares_.reset(all);
 }

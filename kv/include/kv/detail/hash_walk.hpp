@@ -94,7 +94,11 @@ class hash_walk {
       if (const auto at = slots.home(in_slot->hash); at < home || at >= end) continue;
       if (const auto* const row = in_slot->settled()) found_.push_back(row);
     }
-    std::ranges::stable_sort(found_, [](const Row* a, const Row* b) { return precedes(*a, b->hash, b->key); });
+    // They are nearly in order, and those of one hash shall stay as they stand.
+    const auto is_before = [](const Row* a, const Row* b) { return precedes(*a, b->hash, b->key); };
+    for (auto each = found_.begin(); each != found_.end(); ++each) {
+      std::rotate(std::upper_bound(found_.begin(), each, *each, is_before), each, each + 1);
+    }
   }
   static bool precedes(const Row& row, std::uint64_t hash, const key_type& key) {
     if (row.hash != hash) return row.hash < hash;

@@ -68,6 +68,12 @@ class limbo {
     fresh_.push(row);
     if (fresh_.size() >= next_look_) look(doomed);
   }
+  /// Takes over rows that nobody inside can see, where somebody keeps them. The others stay in the list.
+  void take_over(row_list<Row>& rows) noexcept {
+    if (!readers::keep_any()) return;
+    row_list<Row> all = std::move(rows);
+    while (auto* const row = all.pop()) (readers::keep(row) ? fresh_ : rows).push(row);
+  }
   /// Nobody is inside.
   void take_all(row_list<Row>& rows) noexcept {
     while (auto* const row = fresh_.pop()) rows.push(row);
