@@ -36,9 +36,9 @@ struct alignas(64) reader_record {
 
   std::atomic<std::uint64_t> inside_since{0};  // an epoch; 0: outside
   std::array<cell, 3> cells{};
-  unsigned depth = 0;               // the thread's own: how often it is inside
-  std::atomic<bool> taken{true};    // by a living thread
-  reader_record* next = nullptr;    // constant once it is in the list
+  unsigned depth = 0;             // the thread's own: how often it is inside
+  std::atomic<bool> taken{true};  // by a living thread
+  reader_record* next = nullptr;  // constant once it is in the list
 
   cell& free_cell();
 };

@@ -18,11 +18,7 @@ class row_batch;
 /// A row. Once published, its key and value never change: a write puts another row in its place.
 template <class Key, class Stored>
 struct hash_row {
-  hash_row(std::uint64_t hash_of_key, Key k, Stored v) : hash(hash_of_key), key(std::move(k)), value(std::move(v)) {}
-
-  const std::uint64_t hash;
-  const Key key;
-  const Stored value;
+  hash_row(std::uint64_t hash_of_key, Key k, Stored v) : key(std::move(k)), value(std::move(v)), hash(hash_of_key) {}
 
   /// A row that is in no table any more is in a list.
   hash_row* next() const noexcept { return reinterpret_cast<hash_row*>(link_.load(std::memory_order_relaxed)); }
@@ -51,6 +47,11 @@ struct hash_row {
   static constexpr std::uintptr_t pending = 1;
 
   std::atomic<std::uintptr_t> link_{0};  // nothing, the next row of a list, or a batch and `pending`
+
+ public:
+  const Key key;
+  const Stored value;
+  const std::uint64_t hash;  // last: a lookup does not need it
 };
 
 /// Rows that come into a table all at once, in the eyes of every reader: until done() has been called, all of them see

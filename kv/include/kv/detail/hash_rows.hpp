@@ -229,10 +229,11 @@ class hash_rows {
                                                 Check& check);
 
   const std::uint64_t seed_;
-  std::atomic<world*> world_{nullptr};  // null: there is no row. Exchanged under all its locks (H1); release and acquire
-  std::mutex spares_mutex_;             // taken before those of shards, never after
-  std::unique_ptr<world> spares_;       // under spares_mutex_: empty ones, in a list
-  limbo<row> left_behind_;              // under spares_mutex_: rows of cleared worlds that somebody kept
+  std::atomic<world*> world_{
+      nullptr};                    // null: there is no row. Exchanged under all its locks (H1); release and acquire
+  std::mutex spares_mutex_;        // taken before those of shards, never after
+  std::unique_ptr<world> spares_;  // under spares_mutex_: empty ones, in a list
+  limbo<row> left_behind_;         // under spares_mutex_: rows of cleared worlds that somebody kept
 };
 
 }  // namespace kv::detail

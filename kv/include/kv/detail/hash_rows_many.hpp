@@ -15,7 +15,8 @@ std::vector<std::size_t> last_of_each_key(const std::vector<std::unique_ptr<Row>
   result.reserve(order.size());
   for (auto i = order.begin(); i != order.end(); ++i) {
     auto later = i + 1;
-    while (later != order.end() && rows[*later]->hash == rows[*i]->hash && !(rows[*later]->key == rows[*i]->key)) ++later;
+    while (later != order.end() && rows[*later]->hash == rows[*i]->hash && !(rows[*later]->key == rows[*i]->key))
+      ++later;
     if (later == order.end() || rows[*later]->hash != rows[*i]->hash) result.push_back(*i);
   }
   return result;

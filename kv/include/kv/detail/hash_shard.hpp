@@ -22,7 +22,7 @@ namespace kv::detail {
 /// (S3) A slot is emptied only when the next one is empty: no row of anybody's stands behind it.
 /// (S4) An array that was replaced never changes again: it stays what it was at that moment, which lies within the
 ///      operation of every reader who still looks at it.
-/// (S5) At least a quarter of the slots is empty, so every search ends.
+/// (S5) At least an eighth of the slots is empty, so every search ends.
 ///
 /// Writers hold the lock. A reader loads the array and its words sequentially consistently, as (E1) demands.
 template <class Row>
@@ -77,11 +77,11 @@ class alignas(64) hash_shard {
     }
   }
   /// Tells whether that many rows more leave enough slots empty (S5).
-  bool has_room(std::size_t more = 1) const noexcept { return 4 * (used_ + more) <= 3 * capacity(); }
+  bool has_room(std::size_t more = 1) const noexcept { return 8 * (used_ + more) <= 7 * capacity(); }
   /// Returns the size that an array for so many rows more had better have.
   unsigned bits_for(std::size_t more = 1) const noexcept {
     unsigned bits = 3;
-    while ((std::size_t{1} << bits) < 2 * (live_ + more)) ++bits;
+    while (7 * (std::size_t{1} << bits) < 9 * (live_ + more)) ++bits;
     return bits;
   }
   /// There is room.

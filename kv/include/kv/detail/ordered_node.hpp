@@ -93,8 +93,8 @@ class ordered_node {
   ordered_node* next() const noexcept { return next_; }
   void set_next(ordered_node* node) noexcept { next_ = node; }
 
-  unsigned height = 0;         // above the leaves
-  std::uint64_t edition = 0;   // which write has made it
+  unsigned height = 0;        // above the leaves
+  std::uint64_t edition = 0;  // which write has made it
 
  private:
   template <class Pred>
