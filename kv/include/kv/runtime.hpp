@@ -114,6 +114,8 @@ class runtime {
   bool unregister_name(std::string_view name);
   /// Returns the process of that name, if there is one and it is alive. Mirrors `whereis/1`.
   std::optional<pid> whereis(std::string_view name) const;
+  /// Waits until some process has that name. See kv::await_name. A plain thread sleeps.
+  std::optional<pid> await_name(std::string_view name, std::chrono::nanoseconds timeout = default_timeout) const;
   /// Returns it as a `T`; nothing when the process of that name is something else.
   template <class T>
   std::optional<ref<T>> whereis(std::string_view name) const {

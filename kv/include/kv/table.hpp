@@ -10,6 +10,7 @@
 #include <utility>
 #include <vector>
 
+#include <kv/detail/call.hpp>
 #include <kv/table_ref.hpp>
 #include <kv/timer.hpp>
 
@@ -41,7 +42,7 @@ class table : public table_ref<Key, Value, Type> {
   /// The same, and heirs are told `heir_data`: see set_heirs.
   template <class Data>
   static table create(runtime& home, table_options options, Data heir_data) {
-    return make(home.core(), std::move(options), transfer(std::move(heir_data)));
+    return make(home.core(), std::move(options), told<Data>(std::move(heir_data)));
   }
 
   /// Returns the table of that name, if there is one. Throws table_error when its rows are of another type.
@@ -101,7 +102,7 @@ class table : public table_ref<Key, Value, Type> {
   void rename(std::string name) { detail::rename_table(*storage_, std::move(name)); }
   /// Makes the calling process the owner of a table that has none. Throws table_error when it has one, or is promised to
   /// an heir.
-  void adopt() { detail::adopt_table(storage_); }
+  void adopt() { detail::adopt_table(*storage_); }
 
   /// Says who inherits the table when its owner dies, of whatever reason: the first of these who is alive then. Who goes
   /// by a name may be in between two incarnations: when no heir is alive, the table waits, without an owner but with all
@@ -113,14 +114,14 @@ class table : public table_ref<Key, Value, Type> {
   /// The same, and the heir is sent `table_transfer<table, Data>`: before any `down` or exit signal of the former owner.
   template <class Data>
   void set_heirs(std::vector<heir> heirs, Data data) {
-    detail::set_heirs(*storage_, std::move(heirs), transfer(std::move(data)));
+    detail::set_heirs(*storage_, std::move(heirs), told<Data>(std::move(data)));
   }
 
   /// Gives the table to another process, which is sent `table_transfer<table, Data>`. Its heirs stay. Only the owner may.
   /// Throws table_error when the receiver is the owner itself or dead, and changes nothing. Mirrors `ets:give_away/3`.
   template <class Data = std::string>
   void give_away(pid to, Data data = {}) {
-    detail::give_away(storage_, to, transfer(std::move(data)));
+    detail::give_away(*storage_, to, transfer<Data>(*this, self_if_any().value_or(pid{}), std::move(data)));
   }
   /// Gives the table to whoever has that name: now, or as soon as somebody is given it. Returns at once. When nobody has
   /// come until the deadline, a duration from now, the owner keeps it and is sent `gift_expired<table>`. The promise is
@@ -129,7 +130,8 @@ class table : public table_ref<Key, Value, Type> {
   template <class Data = std::string>
   void give_away(std::string name, std::chrono::nanoseconds deadline, Data data = {}) {
     auto expired = detail::once(gift_expired<table>{*this, name});
-    detail::promise(storage_, std::move(name), deadline, transfer(std::move(data)), std::move(expired));
+    auto gift = transfer<Data>(*this, self_if_any().value_or(pid{}), std::move(data));
+    detail::promise(*storage_, std::move(name), deadline, std::move(gift), std::move(expired));
   }
   /// Takes such a promise back; tells whether there was one.
   bool keep() { return detail::withdraw_promise(*storage_); }
@@ -149,11 +151,16 @@ class table : public table_ref<Key, Value, Type> {
     storage_->check_write();
     return found;
   }
+  /// Text arrives as std::string.
   template <class Data>
-  static detail::transfer_message transfer(Data data) {
-    return [data = std::move(data)](std::shared_ptr<detail::table_base> what, pid from) -> detail::message_ptr {
-      return std::make_unique<detail::letter_of<table_transfer<table, Data>>>(
-          table_transfer<table, Data>{table(std::static_pointer_cast<storage>(std::move(what))), from, data});
+  static detail::message_ptr transfer(table what, pid from, detail::kept<Data> data) {
+    using message = table_transfer<table, detail::kept<Data>>;
+    return std::make_unique<detail::letter_of<message>>(message{std::move(what), from, std::move(data)});
+  }
+  template <class Data>
+  static detail::transfer_message told(detail::kept<Data> data) {
+    return [data = std::move(data)](std::shared_ptr<detail::table_base> what, pid from) {
+      return transfer<Data>(table(std::static_pointer_cast<storage>(std::move(what))), from, data);
     };
   }
 };
