@@ -91,9 +91,9 @@ struct oddity_report {
 /// A table was still there when every process of the runtime had ended, and went with it: it was ownerless and nobody has
 /// dropped it, or it was waiting for an heir before the end began.
 struct forgotten_report {
-  std::string name;                ///< of the table, or empty
-  std::size_t rows = 0;            ///< that went with it
-  std::vector<std::string> heirs;  ///< the names for which it waited; empty when it was ownerless
+  std::string name = {};                ///< of the table, or empty
+  std::size_t rows = 0;                 ///< that went with it
+  std::vector<std::string> heirs = {};  ///< the names for which it waited; empty when it was ownerless
 };
 
 using report = std::variant<crash_report, unhandled_report, start_report, restart_report, give_up_report,

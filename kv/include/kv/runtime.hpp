@@ -107,8 +107,8 @@ class runtime {
     return core_->alive_as(id, typeid(T)) ? std::optional(ref<T>(*core_, id)) : std::nullopt;
   }
 
-  /// Gives a process a name, until it dies or the name is unregistered. Throws name_taken with the holder, and
-  /// call_error when the process is dead. Mirrors `register/2`.
+  /// Gives a process a name, until it dies or the name is unregistered. Tables that wait for this name are the process's
+  /// when it returns. Throws name_taken with the holder, and call_error when the process is dead. Mirrors `register/2`.
   void register_name(std::string name, pid process);
   /// Frees a name; tells whether it was taken.
   bool unregister_name(std::string_view name);
