@@ -2,10 +2,55 @@
 #include <stdexcept>
 
 #include <kv/detail/caller.hpp>
+#include <kv/detail/table_directory.hpp>
 
+#include "allocation.hpp"
 #include "names.hpp"
 
 namespace kv::detail {
+
+namespace {
+
+/// Comes back to who waits for a name when somebody gets it.
+class name_request final : public request {
+ public:
+  const std::type_info& type() const noexcept override { return typeid(name_request); }
+  void run(void*) override {}
+};
+
+}  // namespace
+
+/// Stands on the stack of who waits for a name.
+class core::name_wait {
+ public:
+  name_wait(core& home, process& self, std::string_view name)
+      : home_(home), self_(self), name_(name), waiting_{.awaited = ++self.refs_given} {}
+  name_wait(const name_wait&) = delete;
+  name_wait& operator=(const name_wait&) = delete;
+  ~name_wait() { home_.names_->stop_waiting(name_, self_.id(), waiting_.awaited); }
+
+  /// Returns who has the name, or begins to wait.
+  std::optional<pid> begin() {
+    auto wish = std::make_unique<name_request>();
+    wish->caller = self_.id();
+    wish->caller_core = &home_;
+    wish->ref = waiting_.awaited;
+    return home_.names_->find_or_wait(name_, std::move(wish), [this](pid id) { return home_.find(id) != nullptr; });
+  }
+  /// False when nobody has got it until the deadline.
+  bool is_over(time_point deadline) {
+    while (!waiting_.reply) {
+      if (!home_.wait(self_, waiting_, deadline)) return false;
+    }
+    return true;
+  }
+
+ private:
+  core& home_;
+  process& self_;
+  std::string_view name_;
+  suspension waiting_;
+};
 
 // Names ----------------------------------------------------------------------------------------------------------
 
@@ -16,14 +61,37 @@ void core::register_name(std::string name, pid who) {
     p->has_names.store(true);
     type = p->type.load(std::memory_order_acquire);
   }
-  const auto is_alive = [this](pid id) {
-    const auto* const p = find(id);
-    return p != nullptr && p->generation.load() == id.generation;
-  };
-  if (!is_alive(who)) throw call_error(call_error::code::noproc, who);
+  if (!is_alive_for_sure(who)) throw call_error(call_error::code::noproc, who);
   const name_directory::entry entry{who, type == nullptr ? typeid(void) : *type};
-  if (const auto holder = names_->add(name, entry, is_alive)) throw name_taken(name, *holder);
-  if (!is_alive(who)) names_->remove(name, who);  // it may have died before it had a name to give back
+  const auto added = names_->add(name, entry, [this](pid id) { return is_alive_for_sure(id); });
+  if (added.holder) throw name_taken(name, added.holder);
+  const reliable_memory here;
+  if (!is_alive_for_sure(who)) names_->remove(name, who);  // it may have died before it had a name to give back
+  // In this order: tables that were the predecessor's may wait for this very name.
+  if (added.predecessor) tables_->owner_died(added.predecessor);
+  tables_->name_given(name, who);
+  answer_all(added.waiting);
+}
+
+/// As find(), but in one order with the death: so either this sees it, or the dying sees what it was given before.
+bool core::is_alive_for_sure(pid id) const noexcept {
+  const auto* const p = find(id);
+  return p != nullptr && p->generation.load() == id.generation;
+}
+
+std::optional<pid> core::await_name(std::string_view name, duration timeout) {
+  interleave();
+  if (const auto holder = holder_of(name)) return holder;
+  const auto deadline = deadline_after(timeout);
+  if (deadline == time_point::min()) return std::nullopt;
+  const caller who(*this);
+  refuse_to_block(who.self(), "wait for a name");
+  for (;;) {
+    name_wait here(*this, who.self(), name);
+    if (const auto holder = here.begin()) return holder;
+    if (!here.is_over(deadline)) return holder_of(name);
+    // Somebody has got the name, and may have lost it since.
+  }
 }
 
 bool core::unregister_name(std::string_view name) {

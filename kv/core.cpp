@@ -33,7 +33,7 @@ core::core(const runtime_options& options)
       kill_timeout_(options.kill_timeout),
       slots_(*this),
       names_(std::make_unique<name_directory>()),
-      tables_(std::make_unique<table_directory>()),
+      tables_(std::make_unique<table_directory>(*this)),
       timers_(std::make_unique<timer_queue>()) {}
 
 core::~core() = default;
@@ -64,14 +64,22 @@ core::delivery core::try_deliver(pid to, message_ptr& what, executor::urgency ho
   auto* const p = find(to);
   if (p == nullptr) return delivery::dead;
   interleave_quietly();  // it may die now, and another live in its slot
+  return push(*p, to, what, how);
+}
+
+void core::deliver_now(pid to, message_ptr& what) noexcept {
+  if (auto* const p = find(to)) push(*p, to, what, executor::urgency::soon);
+}
+
+core::delivery core::push(process& p, pid to, message_ptr& what, executor::urgency how) noexcept {
   what->generation = to.generation;
   // Acquire pairs with limit_mailbox(): who sees it bounded finds the bound.
-  if (p->is_bounded.load(std::memory_order_acquire)) [[unlikely]] {
-    if (const auto result = count(*p, *what); result != delivery::done) return result;
+  if (p.is_bounded.load(std::memory_order_acquire)) [[unlikely]] {
+    if (const auto result = count(p, *what); result != delivery::done) return result;
   }
-  switch (p->mailbox.push(what.get())) {
+  switch (p.mailbox.push(what.get())) {
     case inbox::pushed::closed: return delivery::dead;
-    case inbox::pushed::wake: executor_->ready(*p, how); break;
+    case inbox::pushed::wake: executor_->ready(p, how); break;
     case inbox::pushed::queued: break;
   }
   what.release();  // the mailbox owns it by now, and may be through with it
@@ -266,6 +274,7 @@ void core::end_root(pid root) noexcept {
 
 void core::shut_down() noexcept {
   executor_->close();
+  tables_->close();
   for (const auto root : roots()) end_root(root);
   slots_.shut();
   for (const auto id : processes()) send_signal(id, signal::op::exit, pid{}, exit_reason::kill);
@@ -275,6 +284,7 @@ void core::shut_down() noexcept {
     std::unique_lock lock(idle_mutex_);
     last_ended_.wait(lock, nobody_left);
   }
+  tables_->clear();
   executor_->stop();
 }
 

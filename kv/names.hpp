@@ -1,6 +1,10 @@
 // Who is called what.
 #pragma once
 
+#include <algorithm>
+#include <cstdint>
+#include <map>
+#include <memory>
 #include <mutex>
 #include <optional>
 #include <shared_mutex>
@@ -12,28 +16,58 @@
 
 #include <boost/unordered/unordered_flat_map.hpp>
 
+#include <kv/detail/inbox.hpp>
+#include <kv/detail/message.hpp>
 #include <kv/detail/string_hash.hpp>
 #include <kv/pid.hpp>
 
 namespace kv::detail {
 
-/// The registered names of one runtime. Many readers at a time. Locks nothing else.
+/// The registered names of one runtime, and who waits for one. Many readers at a time. Locks nothing else.
 class name_directory {
  public:
   struct entry {
     pid who;
     std::type_index type;  // of its state, so that a typed lookup cannot get the wrong class
   };
+  /// What has become of a name.
+  struct added {
+    pid holder;                  // who has it already; else it is the new one's
+    pid predecessor;             // who is dead, and was about to give it back
+    message* waiting = nullptr;  // requests of those who wait for it: to be answered by the caller
+  };
 
-  /// Returns the holder when the name is taken by a process that `alive(pid)`, nobody when it is now `who`'s.
   template <class Alive>
-  std::optional<pid> add(const std::string& name, const entry& who, Alive alive) {
+  added add(const std::string& name, const entry& who, Alive alive) {
     const std::unique_lock lock(mutex_);
     const auto [row, is_new] = names_.try_emplace(name, who);
-    if (is_new) return std::nullopt;
-    if (alive(row->second.who)) return row->second.who;
-    row->second = who;  // the holder is dead and about to give the name back; it will find it is not its any more
+    if (!is_new && alive(row->second.who)) return {.holder = row->second.who, .predecessor = {}};
+    added result{.holder = {}, .predecessor = is_new ? pid{} : row->second.who};
+    row->second = who;
+    const auto [first, last] = waiting_.equal_range(name);
+    message_queue waiting;
+    for (auto each = first; each != last; ++each) waiting.push(std::move(each->second));
+    waiting_.erase(first, last);
+    result.waiting = waiting.take_all();
+    return result;
+  }
+
+  /// Returns the holder of the name if it is `alive(pid)`. Otherwise keeps the request until somebody gets the name.
+  template <class Alive>
+  std::optional<pid> find_or_wait(std::string_view name, std::unique_ptr<request> wish, Alive alive) {
+    const std::unique_lock lock(mutex_);
+    const auto row = names_.find(name);
+    if (row != names_.end() && alive(row->second.who)) return row->second.who;
+    waiting_.emplace(name, std::move(wish));
     return std::nullopt;
+  }
+  /// Forgets that request, if it still waits.
+  void stop_waiting(std::string_view name, pid caller, std::uint64_t ref) {
+    const std::unique_lock lock(mutex_);
+    const auto [first, last] = waiting_.equal_range(name);
+    const auto mine =
+        std::find_if(first, last, [&](const auto& w) { return w.second->caller == caller && w.second->ref == ref; });
+    if (mine != last) waiting_.erase(mine);
   }
 
   /// Frees the name if it is still `who`'s; tells whether it was.
@@ -76,7 +110,9 @@ class name_directory {
 
  private:
   mutable std::shared_mutex mutex_;
+  // Under mutex_.
   boost::unordered_flat_map<std::string, entry, string_hash, std::equal_to<>> names_;
+  std::multimap<std::string, std::unique_ptr<request>, std::less<>> waiting_;
 };
 
 }  // namespace kv::detail

@@ -121,6 +121,10 @@ std::uint64_t random() { return this_process().home->exec().random(); }
 
 std::optional<pid> whereis(std::string_view name) { return this_process().home->whereis(name); }
 
+std::optional<pid> await_name(std::string_view name, std::chrono::nanoseconds timeout) {
+  return this_process().home->await_name(name, timeout);
+}
+
 bool unregister_name(std::string_view name) { return this_process().home->unregister_name(name); }
 
 void register_name(std::string name, pid process) { this_process().home->register_name(std::move(name), process); }

@@ -3,6 +3,7 @@
 #include <iostream>
 #include <sstream>
 #include <string>
+#include <utility>
 
 namespace kv {
 
@@ -51,6 +52,12 @@ struct printer {
     out << "kv: event manager " << r.manager << " removed handler " << r.handler << ": " << r.why;
   }
   void operator()(const oddity_report& r) const { out << "kv: process " << r.who << ": " << r.what; }
+  void operator()(const forgotten_report& r) const {
+    out << "kv: " << (r.name.empty() ? "a table without a name" : "table " + r.name) << " was forgotten, with "
+        << r.rows << (r.rows == 1 ? " row" : " rows");
+    const char* separator = "\n    waited for:   ";
+    for (const auto& each : r.heirs) out << std::exchange(separator, ", ") << each;
+  }
 };
 
 }  // namespace

@@ -25,6 +25,7 @@ struct kind_of {
   kind_name operator()(const watchdog_report&) const { return {"late end", "late ends"}; }
   kind_name operator()(const handler_report&) const { return {"removed handler", "removed handlers"}; }
   kind_name operator()(const oddity_report&) const { return {"oddity", "oddities"}; }
+  kind_name operator()(const forgotten_report&) const { return {"forgotten table", "forgotten tables"}; }
 };
 
 template <std::size_t... I>

@@ -74,6 +74,10 @@ bool runtime::unregister_name(std::string_view name) { return core_->unregister_
 
 std::optional<pid> runtime::whereis(std::string_view name) const { return core_->whereis(name); }
 
+std::optional<pid> runtime::await_name(std::string_view name, std::chrono::nanoseconds timeout) const {
+  return core_->await_name(name, timeout);
+}
+
 std::optional<pid> runtime::whereis(std::string_view name, std::type_index type) const {
   return core_->whereis(name, type);
 }

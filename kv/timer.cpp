@@ -25,6 +25,10 @@ std::uint64_t core::start_timer(pid to, duration delay, timed_message what) {
     deliver(to, std::move(what.first));
     return 0;
   }
+  return set_timer(to, delay, std::move(what));
+}
+
+std::uint64_t core::set_timer(pid to, duration delay, timed_message what) {
   auto* const p = find(to);
   if (p == nullptr) return 0;
   p->has_timers.store(true);
@@ -43,6 +47,10 @@ std::uint64_t core::start_timer(pid to, duration delay, timed_message what) {
 
 std::optional<duration> core::cancel_timer(std::uint64_t number) {
   interleave();
+  return stop_timer(number);
+}
+
+std::optional<duration> core::stop_timer(std::uint64_t number) {
   const auto due = timers_->cancel(number);
   return due ? std::optional(std::max(duration{0}, *due - executor_->now())) : std::nullopt;
 }

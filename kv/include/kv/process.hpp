@@ -215,6 +215,9 @@ std::uint64_t random();
 
 /// Returns the process of that name in the caller's runtime. See runtime::whereis.
 std::optional<pid> whereis(std::string_view name);
+/// Waits until some process has that name and returns it, at once if one has; nothing when none has come in time. As any
+/// lookup, it may tell of a process that has just died. Can block; throws leaf_blocked in a leaf that would have to wait.
+std::optional<pid> await_name(std::string_view name, std::chrono::nanoseconds timeout = default_timeout);
 /// Gives a process a name. See runtime::register_name.
 void register_name(std::string name, pid process);
 /// Frees a name; tells whether it was taken.

@@ -2,11 +2,13 @@
 #pragma once
 
 #include <chrono>
+#include <cstddef>
 #include <cstdint>
 #include <functional>
 #include <iosfwd>
 #include <string>
 #include <variant>
+#include <vector>
 
 #include <kv/exit_reason.hpp>
 #include <kv/pid.hpp>
@@ -86,8 +88,16 @@ struct oddity_report {
   std::string what;
 };
 
+/// A table was still there when every process of the runtime had ended, and went with it: it was ownerless and nobody has
+/// dropped it, or it was waiting for an heir before the end began.
+struct forgotten_report {
+  std::string name = {};                ///< of the table, or empty
+  std::size_t rows = 0;                 ///< that went with it
+  std::vector<std::string> heirs = {};  ///< the names for which it waited; empty when it was ownerless
+};
+
 using report = std::variant<crash_report, unhandled_report, start_report, restart_report, give_up_report,
-                            overload_report, watchdog_report, handler_report, oddity_report>;
+                            overload_report, watchdog_report, handler_report, oddity_report, forgotten_report>;
 
 /// Where reports go. Called from any thread, possibly from several at once; what it throws is dropped.
 using report_sink = std::function<void(const report&)>;

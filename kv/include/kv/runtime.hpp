@@ -107,13 +107,15 @@ class runtime {
     return core_->alive_as(id, typeid(T)) ? std::optional(ref<T>(*core_, id)) : std::nullopt;
   }
 
-  /// Gives a process a name, until it dies or the name is unregistered. Throws name_taken with the holder, and
-  /// call_error when the process is dead. Mirrors `register/2`.
+  /// Gives a process a name, until it dies or the name is unregistered. Tables that wait for this name are the process's
+  /// when it returns. Throws name_taken with the holder, and call_error when the process is dead. Mirrors `register/2`.
   void register_name(std::string name, pid process);
   /// Frees a name; tells whether it was taken.
   bool unregister_name(std::string_view name);
   /// Returns the process of that name, if there is one and it is alive. Mirrors `whereis/1`.
   std::optional<pid> whereis(std::string_view name) const;
+  /// Waits until some process has that name. See kv::await_name. A plain thread sleeps.
+  std::optional<pid> await_name(std::string_view name, std::chrono::nanoseconds timeout = default_timeout) const;
   /// Returns it as a `T`; nothing when the process of that name is something else.
   template <class T>
   std::optional<ref<T>> whereis(std::string_view name) const {

@@ -10,6 +10,7 @@
 #include <utility>
 #include <vector>
 
+#include <kv/detail/call.hpp>
 #include <kv/table_ref.hpp>
 #include <kv/timer.hpp>
 
@@ -34,14 +35,15 @@ class table : public table_ref<Key, Value, Type> {
   using typename base::key_arg;
 
   /// Creates a table. Throws table_error when the name is taken or the owner is dead, std::invalid_argument when there
-  /// is no owner, and it shall not be ownerless. Mirrors `ets:new/2`.
+  /// is no owner and it shall not be ownerless, when it shall be both, or the name of an heir is empty. Mirrors
+  /// `ets:new/2`.
   static table create(runtime& home, table_options options = {}) { return make(home.core(), std::move(options), {}); }
   /// The same in the runtime of the calling process.
   static table create(table_options options = {}) { return make(*detail::this_process().home, std::move(options), {}); }
   /// The same, and heirs are told `heir_data`: see set_heirs.
   template <class Data>
   static table create(runtime& home, table_options options, Data heir_data) {
-    return make(home.core(), std::move(options), transfer(std::move(heir_data)));
+    return make(home.core(), std::move(options), told<Data>(std::move(heir_data)));
   }
 
   /// Returns the table of that name, if there is one. Throws table_error when its rows are of another type.
@@ -99,39 +101,44 @@ class table : public table_ref<Key, Value, Type> {
   /// Gives it another name, or none. Only the owner may. Throws table_error when the name is taken. Mirrors
   /// `ets:rename/2`.
   void rename(std::string name) { detail::rename_table(*storage_, std::move(name)); }
-  /// Makes the calling process the owner of a table that has none. Throws table_error when it has one, or is promised to
-  /// an heir.
-  void adopt() { detail::adopt_table(storage_); }
+  /// Makes the calling process the owner of an ownerless table. Throws table_error when it has an owner, or waits for an
+  /// heir; std::logic_error outside a process.
+  void adopt() { detail::adopt_table(*storage_); }
 
   /// Says who inherits the table when its owner dies, of whatever reason: the first of these who is alive then. Who goes
   /// by a name may be in between two incarnations: when no heir is alive, the table waits, without an owner but with all
   /// its rows, for the first process that is given one of the names. Without heirs it is dropped. Heirs stay what they
   /// are when the table changes hands, so an heir's own death passes it on to the others. A pid that is used again does
   /// not inherit. Only the owner may. The heir owns the table before anybody learns of the death; he is not told.
-  /// Mirrors `ets:setopts/2`.
+  /// Throws std::invalid_argument for an empty name. Mirrors `ets:setopts/2`.
   void set_heirs(std::vector<heir> heirs) { detail::set_heirs(*storage_, std::move(heirs), {}); }
-  /// The same, and the heir is sent `table_transfer<table, Data>`: before any `down` or exit signal of the former owner.
+  /// The same, and each heir is sent `table_transfer<table, Data>` with a copy of `data`, before any `down` or exit signal
+  /// of the former owner and however full his mailbox is. Text is sent as std::string. The copy is made where the owner
+  /// dies; when that throws, it is reported, and the heir owns the table all the same.
   template <class Data>
   void set_heirs(std::vector<heir> heirs, Data data) {
-    detail::set_heirs(*storage_, std::move(heirs), transfer(std::move(data)));
+    detail::set_heirs(*storage_, std::move(heirs), told<Data>(std::move(data)));
   }
 
-  /// Gives the table to another process, which is sent `table_transfer<table, Data>`. Its heirs stay. Only the owner may.
-  /// Throws table_error when the receiver is the owner itself or dead, and changes nothing. Mirrors `ets:give_away/3`.
+  /// Gives the table to another process, which is sent `table_transfer<table, Data>` however full its mailbox is, text as
+  /// std::string. Its heirs stay. Only the owner may. Throws table_error when the receiver is the owner itself or dead, and
+  /// changes nothing. Mirrors `ets:give_away/3`.
   template <class Data = std::string>
   void give_away(pid to, Data data = {}) {
-    detail::give_away(storage_, to, transfer(std::move(data)));
+    detail::give_away(*storage_, to, transfer<Data>(*this, self_if_any().value_or(pid{}), std::move(data)));
   }
   /// Gives the table to whoever has that name: now, or as soon as somebody is given it. Returns at once. When nobody has
-  /// come until the deadline, a duration from now, the owner keeps it and is sent `gift_expired<table>`. The promise is
-  /// void as soon as the table changes hands otherwise; a later one replaces it. Only the owner may. Throws table_error
-  /// when the name is the owner's own.
+  /// come until the deadline, a duration from now, the owner keeps it and is sent `gift_expired<table>`; never both. Who is
+  /// born under the name owns the table before his constructor runs. The promise is void as soon as the table changes
+  /// hands otherwise; a later one replaces it. Only the owner may. Throws table_error when the name is the owner's own,
+  /// std::invalid_argument when it is empty.
   template <class Data = std::string>
   void give_away(std::string name, std::chrono::nanoseconds deadline, Data data = {}) {
     auto expired = detail::once(gift_expired<table>{*this, name});
-    detail::promise(storage_, std::move(name), deadline, transfer(std::move(data)), std::move(expired));
+    auto gift = transfer<Data>(*this, self_if_any().value_or(pid{}), std::move(data));
+    detail::promise(*storage_, std::move(name), deadline, std::move(gift), std::move(expired));
   }
-  /// Takes such a promise back; tells whether there was one.
+  /// Takes such a promise back; tells whether there was one whose time was not over. Only the owner may.
   bool keep() { return detail::withdraw_promise(*storage_); }
 
  private:
@@ -149,11 +156,16 @@ class table : public table_ref<Key, Value, Type> {
     storage_->check_write();
     return found;
   }
+  /// Text arrives as std::string.
   template <class Data>
-  static detail::transfer_message transfer(Data data) {
-    return [data = std::move(data)](std::shared_ptr<detail::table_base> what, pid from) -> detail::message_ptr {
-      return std::make_unique<detail::letter_of<table_transfer<table, Data>>>(
-          table_transfer<table, Data>{table(std::static_pointer_cast<storage>(std::move(what))), from, data});
+  static detail::message_ptr transfer(table what, pid from, detail::kept<Data> data) {
+    using message = table_transfer<table, detail::kept<Data>>;
+    return std::make_unique<detail::letter_of<message>>(message{std::move(what), from, std::move(data)});
+  }
+  template <class Data>
+  static detail::transfer_message told(detail::kept<Data> data) {
+    return [data = std::move(data)](std::shared_ptr<detail::table_base> what, pid from) {
+      return transfer<Data>(table(std::static_pointer_cast<storage>(std::move(what))), from, data);
     };
   }
 };

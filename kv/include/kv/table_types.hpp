@@ -29,7 +29,7 @@ using heir = std::variant<pid, std::string>;
 /// How a table is created.
 struct table_options {
   /// By which others find it; one table of a name in a runtime. Empty: it has none.
-  std::string name;
+  std::string name = {};
   table_access access = table_access::protected_;
   /// Who owns it. The calling process when it is left out; on a plain thread it must be given.
   pid owner = {};

@@ -99,6 +99,8 @@ class core {
   bool deliver(pid to, message_ptr what, executor::urgency how = executor::urgency::soon) noexcept;
   /// Any thread. The same for something whose failure has to be answered: takes it only when it is done.
   delivery try_deliver(pid to, message_ptr& what, executor::urgency how) noexcept;
+  /// The same for who may hold a lock: nobody runs in between. What is not taken stays in `what`.
+  void deliver_now(pid to, message_ptr& what) noexcept;
   /// Holder. A message was taken out of the mailbox to be handled.
   void taken(process& p, const message& what) noexcept {
     p.counts_one();
@@ -132,8 +134,11 @@ class core {
 
   /// Any thread. Returns the timer's number.
   std::uint64_t start_timer(pid to, duration delay, timed_message what);
+  /// The same for who may hold a lock: nobody runs in between. The delay must be more than 0.
+  std::uint64_t set_timer(pid to, duration delay, timed_message what);
   /// Any thread. These return how long the timer still had to go; nothing when it is gone.
   std::optional<duration> cancel_timer(std::uint64_t number);
+  std::optional<duration> stop_timer(std::uint64_t number);  // for who may hold a lock
   std::optional<duration> time_left(std::uint64_t number);
   /// The executor. Sends what the first timer that is due sends; false when none is. Returns when the next one is.
   bool ring() noexcept;
@@ -192,6 +197,9 @@ class core {
   /// Any thread. Throws name_taken, and call_error when the process is dead.
   void register_name(std::string name, pid who);
   bool unregister_name(std::string_view name);
+  /// A process, or a plain thread, which then waits as a process of its own. Returns the process of that name, nothing
+  /// when there is none until the timeout. Throws leaf_blocked.
+  std::optional<pid> await_name(std::string_view name, duration timeout);
   std::optional<pid> whereis(std::string_view name) const;
   std::optional<pid> whereis(std::string_view name, std::type_index type) const;
   /// The same as whereis(name), for who is no process: nobody runs in between.
@@ -272,8 +280,12 @@ class core {
   table_directory& tables() const noexcept { return *tables_; }
 
  private:
+  class name_wait;
+
+  bool is_alive_for_sure(pid id) const noexcept;
   bool claim_soon(process& p) noexcept;
   static delivery count(process& p, message& what) noexcept;
+  delivery push(process& p, pid to, message_ptr& what, executor::urgency how) noexcept;
   void send_to_full(pid to, message_ptr what);
   void drop(pid to) noexcept;
   void make_room(process& p) noexcept;

@@ -40,6 +40,7 @@ class message {
   message_kind kind;
   bool is_counted = false;    // by the bound of the receiver's mailbox
   bool is_addressed = false;  // a letter to an alias
+  bool is_exempt = false;     // from that bound
 };
 
 using message_ptr = std::unique_ptr<message>;
