@@ -2,6 +2,7 @@
 #pragma once
 
 #include <kv/agent.hpp>
+#include <kv/bag.hpp>
 #include <kv/bucket.hpp>
 #include <kv/bucket_supervisor.hpp>
 #include <kv/events.hpp>
