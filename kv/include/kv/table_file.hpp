@@ -10,7 +10,7 @@
 // larger. What the system refuses is std::filesystem::filesystem_error.
 #pragma once
 
-#include <cstddef>
+#include <concepts>
 #include <cstdint>
 #include <filesystem>
 #include <memory>
@@ -18,7 +18,6 @@
 #include <utility>
 
 #include <kv/codec.hpp>
-#include <kv/detail/caller.hpp>
 #include <kv/detail/table_file_parts.hpp>
 #include <kv/table.hpp>
 
@@ -57,31 +56,45 @@ namespace detail {
 template <class Table>
 struct table_loader;
 
-/// Builds a table from a file before it shows it to anybody: who finds it finds all of it, and when something is wrong
-/// nobody has ever seen it.
+/// Builds a table from a file before it enters it: who finds it finds all of it, and when something is wrong nobody has
+/// ever seen it. As nobody has, no rights are asked for.
 template <encodable Key, encodable Value, class Type>
 struct table_loader<table<Key, Value, Type>> {
   using result = table<Key, Value, Type>;
+  using storage = typename result::storage;
+  using stored = decltype(storage::row::value);
 
   static result load(runtime& home, const std::filesystem::path& file, table_options options) {
     table_file_reader in(file);
     in.expect({.type = std::string(Type::name), .key = codec_name<Key>(), .value = codec_name<Value>(), .name = {}});
-    auto rows = std::make_shared<typename result::storage>(options.name, options.access, home.core());
-    const result built(rows);
-    fill(home.core(), *rows, built, in);
-    add_table(home.core(), rows, std::move(options), {});
-    return built;
+    auto made = std::make_shared<storage>(options.name, options.access, home.core());
+    fill(*made, in);
+    if (made->size() != in.verify()) in.refuse("it has some rows twice");
+    add_table(home.core(), made, std::move(options), {});
+    return result(std::move(made));
   }
 
  private:
-  /// Owns it meanwhile, unknown to the directory.
-  static void fill(core& home, table_base& base, result rows, table_file_reader& in) {
-    const caller loader(home);
-    const run_as as(loader.self());
-    base.set_owner(loader.self().id());
-    while (const auto row = in.next<Key, Value>()) rows.insert(row->first, std::move(row->second));
-    if (rows.size() != in.verify()) in.refuse("some rows have the same key");
-    base.set_owner({});
+  static void fill(storage& to, table_file_reader& in) {
+    auto row = in.next<Key, Value>();
+    while (row) {
+      auto& [key, value] = *row;
+      if constexpr (std::same_as<stored, Value>) {
+        put(to, std::move(key), std::move(value));
+        row = in.next<Key, Value>();
+      } else {  // a vector of all that a key has; in the file they follow one another
+        const Key one = std::move(key);
+        stored all;
+        do {
+          all.push_back(std::move(row->second));
+          row = in.next<Key, Value>();
+        } while (row && row->first == one);
+        put(to, one, std::move(all));
+      }
+    }
+  }
+  static void put(storage& to, Key key, stored value) {
+    to.rows.put(to.rows.make(std::move(key), std::move(value)), {}, [] {});
   }
 };
 
