@@ -16,6 +16,11 @@
 
 namespace kv {
 
+namespace detail {
+template <class Table>
+struct table_loader;
+}
+
 /// A concurrent table, in memory, owned by a process and dropped with it, unless an heir lives. ETS for C++: of the kinds
 /// set, ordered_set and bag.
 ///
@@ -99,6 +104,9 @@ class table : public table_writes<Key, Value, Type> {
   bool keep() { return detail::withdraw_promise(*storage_); }
 
  private:
+  template <class Table>
+  friend struct detail::table_loader;
+
   static table make(detail::core& home, table_options options, detail::transfer_message inheritance) {
     auto made = std::make_shared<storage>(options.name, options.access, home);
     detail::add_table(home, made, std::move(options), std::move(inheritance));
