@@ -22,6 +22,11 @@ __extension__ typedef __int128 wide_integer;
 template <class T>
 concept number = std::is_arithmetic_v<T> && !std::same_as<std::remove_cv_t<T>, bool>;
 
+/// Whether a value has that to count; std::monostate is the value itself.
+template <class Value, class Member>
+concept has_number = (std::same_as<Member, std::monostate> && number<Value>) ||
+                     requires(Value& value, Member member) { value.*member; };
+
 }  // namespace detail
 
 /// Adds to a number that is a value of a table, or a member of it. Made by kv::add:
@@ -51,7 +56,7 @@ class counter_step {
 
   /// Does it, and returns what the number is now. Throws std::overflow_error when its type cannot hold that, and changes
   /// nothing.
-  template <class Value>
+  template <detail::has_number<Member> Value>
   auto operator()(Value& value) const {
     if constexpr (std::same_as<Member, std::monostate>) {
       return value = after(value);
@@ -107,11 +112,11 @@ template <number Increment, number Value>
 auto count(Increment increment, Value& value) {
   return add(increment)(value);
 }
-template <class Wide, class Member, class Value>
-auto count(const counter_step<Wide, Member>& step, Value& value) -> decltype(step(value)) {
+template <class Wide, class Member, has_number<Member> Value>
+auto count(const counter_step<Wide, Member>& step, Value& value) {
   return step(value);
 }
-template <class Wide, class Member, class Value>
+template <class Wide, class Member, has_number<Member> Value>
 auto count(const std::vector<counter_step<Wide, Member>>& steps, Value& value) {
   std::vector<decltype(steps.front()(value))> result;
   for (const auto& step : steps) result.push_back(step(value));
