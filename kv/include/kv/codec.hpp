@@ -104,7 +104,7 @@ std::string codec_name() {
 namespace detail {
 
 template <class T>
-concept number = (std::integral<T> || std::same_as<T, float> || std::same_as<T, double>) && !std::same_as<T, bool>;
+concept portable_number = (std::integral<T> || std::same_as<T, float> || std::same_as<T, double>) && !std::same_as<T, bool>;
 
 template <class T>
 concept enumeration = std::is_enum_v<T>;
@@ -114,7 +114,7 @@ bool read_flag(decoder& in);
 
 }  // namespace detail
 
-template <detail::number T>
+template <detail::portable_number T>
 struct codec<T> {
   static_assert(std::integral<T> || std::numeric_limits<T>::is_iec559);
 

@@ -62,7 +62,7 @@ template <encodable Key, encodable Value, class Type>
 struct table_loader<table<Key, Value, Type>> {
   using result = table<Key, Value, Type>;
   using storage = typename result::storage;
-  using stored = decltype(storage::row::value);
+  using stored = std::remove_const_t<decltype(storage::row::value)>;
 
   static result load(runtime& home, const std::filesystem::path& file, table_options options) {
     table_file_reader in(file);
