@@ -55,6 +55,12 @@ class table : public table_writes<Key, Value, Type> {
     return found ? std::optional(table(std::move(found))) : std::nullopt;
   }
 
+  /// The same in the runtime of the calling process.
+  static std::optional<table> find(std::string_view name) {
+    auto found = detail::find_table(*detail::this_process().home, name, storage::row_type());
+    return found ? std::optional(table(std::static_pointer_cast<storage>(std::move(found)))) : std::nullopt;
+  }
+
   // The table itself -------------------------------------------------------------------------------------------------
 
   /// Drops the table with all its rows. Only the owner may, even when the table is public: ETS lets everybody, and one
@@ -102,6 +108,9 @@ class table : public table_writes<Key, Value, Type> {
   }
   /// Takes such a promise back; tells whether there was one whose time was not over. Only the owner may.
   bool keep() { return detail::withdraw_promise(*storage_); }
+
+  /// The inside, for the library's own.
+  std::shared_ptr<detail::table_base> inside() const { return this->storage_; }
 
  private:
   template <class Table>
