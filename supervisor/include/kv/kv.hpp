@@ -7,6 +7,7 @@
 #include <kv/bucket_supervisor.hpp>
 #include <kv/codec.hpp>
 #include <kv/events.hpp>
+#include <kv/ghost.hpp>
 #include <kv/process.hpp>
 #include <kv/quarantine.hpp>
 #include <kv/registry.hpp>
@@ -16,4 +17,5 @@
 #include <kv/supervisor.hpp>
 #include <kv/table.hpp>
 #include <kv/table_file.hpp>
+#include <kv/table_manager.hpp>
 #include <kv/task.hpp>
