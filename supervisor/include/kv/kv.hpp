@@ -6,6 +6,7 @@
 #include <kv/bucket.hpp>
 #include <kv/bucket_supervisor.hpp>
 #include <kv/events.hpp>
+#include <kv/ghost.hpp>
 #include <kv/process.hpp>
 #include <kv/registry.hpp>
 #include <kv/report.hpp>
@@ -13,4 +14,5 @@
 #include <kv/supervision.hpp>
 #include <kv/supervisor.hpp>
 #include <kv/table.hpp>
+#include <kv/table_manager.hpp>
 #include <kv/task.hpp>
