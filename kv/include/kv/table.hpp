@@ -2,7 +2,6 @@
 #pragma once
 
 #include <chrono>
-#include <concepts>
 #include <memory>
 #include <optional>
 #include <string>
@@ -10,30 +9,33 @@
 #include <utility>
 #include <vector>
 
+#include <kv/bag.hpp>
 #include <kv/detail/call.hpp>
-#include <kv/table_ref.hpp>
+#include <kv/table_writes.hpp>
 #include <kv/timer.hpp>
 
 namespace kv {
 
-/// A concurrent table of unique keys, in memory, owned by a process and dropped with it, unless an heir lives. ETS for
-/// C++.
+namespace detail {
+template <class Table>
+struct table_loader;
+}
+
+/// A concurrent table, in memory, owned by a process and dropped with it, unless an heir lives. ETS for C++: of the kinds
+/// set, ordered_set and bag.
 ///
-/// What is said of table_ref holds here, too. Writers of neighbouring keys wait for each other, for as long as it takes
+/// How it is read is said in table_ref, how it is written in table_writes; for a bag in kv/bag.hpp. What is said of
+/// table_ref holds here, too. Writers of neighbouring keys wait for each other, for as long as it takes
 /// to exchange a pointer; nobody waits for a reader, and no function of the user's runs under a lock but the `==` and
 /// `<` of keys. What a row held is destroyed once no reader can see it. Anything that the access forbids throws
 /// table_error and changes nothing.
 template <class Key, class Value, class Type = set>
-class table : public table_ref<Key, Value, Type> {
-  using base = table_ref<Key, Value, Type>;
-  using typename base::row;
-  using typename base::storage;
-  using expectation = typename storage::expectation;
+class table : public table_writes<Key, Value, Type> {
+  using base = table_writes<Key, Value, Type>;
   using base::storage_;
+  using typename base::storage;
 
  public:
-  using typename base::key_arg;
-
   /// Creates a table. Throws table_error when the name is taken or the owner is dead, std::invalid_argument when there
   /// is no owner and it shall not be ownerless, when it shall be both, or the name of an heir is empty. Mirrors
   /// `ets:new/2`.
@@ -57,46 +59,6 @@ class table : public table_ref<Key, Value, Type> {
   static std::optional<table> find(std::string_view name) {
     auto found = detail::find_table(*detail::this_process().home, name, storage::row_type());
     return found ? std::optional(table(std::static_pointer_cast<storage>(std::move(found)))) : std::nullopt;
-  }
-
-  // Write ------------------------------------------------------------------------------------------------------------
-
-  /// Sets the value of a key, whether it was there or not. Mirrors `ets:insert/2`.
-  void insert(key_arg key, Value value) { storage_->put(key, std::move(value)); }
-  /// Sets the value of a key that is not there; otherwise returns what is there and changes nothing.
-  /// Mirrors `ets:insert_new/2`.
-  std::optional<Value> insert_new(key_arg key, Value value) {
-    const auto result = storage_->put(key, std::move(value), expectation::absent());
-    return result.done ? std::nullopt : std::optional(result.before->value);
-  }
-  /// Removes a key; tells whether it was there. Mirrors `ets:delete/2`.
-  bool erase(key_arg key) { return bool(storage_->remove(key).before); }
-  /// Removes a key; returns what it held. Mirrors `ets:take/2`.
-  std::optional<Value> take(key_arg key) {
-    const auto result = storage_->remove(key);
-    return result.before ? std::optional(result.before->value) : std::nullopt;
-  }
-  /// Removes a key if it holds exactly that; tells whether it did. Mirrors `ets:delete_object/2`.
-  bool erase_if_equal(key_arg key, const Value& expected) {
-    for (;;) {
-      const auto found = find_to_write(key);
-      if (!found || !(found->value == expected)) return false;
-      if (storage_->remove(key, expectation::exactly(&*found)).done) return true;
-    }
-  }
-  /// Replaces the value of a key by `change(old)`, where `old` is a `const Value&`; returns the new value, or nothing
-  /// when the key is absent. When `change` throws, that is thrown and nothing has changed. It is called again when
-  /// somebody else has written the key meanwhile, and must not wait. Mirrors `ets:update_element/3` and
-  /// `ets:update_counter/3`.
-  template <std::invocable<const Value&> F>
-  std::optional<Value> update(key_arg key, F change) {
-    for (;;) {
-      const auto found = find_to_write(key);
-      if (!found) return std::nullopt;
-      Value next = change(found->value);
-      std::optional<Value> result(next);
-      if (storage_->put(key, std::move(next), expectation::exactly(&*found)).done) return result;
-    }
   }
 
   // The table itself -------------------------------------------------------------------------------------------------
@@ -151,6 +113,9 @@ class table : public table_ref<Key, Value, Type> {
   std::shared_ptr<detail::table_base> inside() const { return this->storage_; }
 
  private:
+  template <class Table>
+  friend struct detail::table_loader;
+
   static table make(detail::core& home, table_options options, detail::transfer_message inheritance) {
     auto made = std::make_shared<storage>(options.name, options.access, home);
     detail::add_table(home, made, std::move(options), std::move(inheritance));
@@ -158,14 +123,6 @@ class table : public table_ref<Key, Value, Type> {
   }
   explicit table(std::shared_ptr<storage> rows) : base(std::move(rows)) {}
 
-  /// Checks the right to write also where there is nothing to be written.
-  auto find_to_write(key_arg key) const {
-    storage_->home().interleave();
-    auto found = storage_->rows.find(key);
-    storage_->check_write();
-    return found;
-  }
-  /// Text arrives as std::string.
   template <class Data>
   static detail::message_ptr transfer(table what, pid from, detail::kept<Data> data) {
     using message = table_transfer<table, detail::kept<Data>>;

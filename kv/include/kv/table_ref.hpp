@@ -2,116 +2,104 @@
 #pragma once
 
 #include <concepts>
-#include <cstddef>
+#include <functional>
+#include <initializer_list>
 #include <memory>
 #include <optional>
+#include <ranges>
 #include <string_view>
+#include <type_traits>
 #include <utility>
 #include <vector>
 
-#include <kv/detail/core.hpp>
-#include <kv/detail/table_storage.hpp>
 #include <kv/process.hpp>
-#include <kv/runtime.hpp>
-#include <kv/table_types.hpp>
+#include <kv/table_rows.hpp>
 
 namespace kv {
 
+namespace detail {
+
+template <class Held, class F>
+auto visit_if_there(const Held* found, F& visit) {
+  using result = std::remove_cvref_t<std::invoke_result_t<F&, const Held&>>;
+  if constexpr (std::is_void_v<result>) {
+    if (found) visit(*found);
+    return found != nullptr;
+  } else {
+    return found ? std::optional<result>(visit(*found)) : std::nullopt;
+  }
+}
+
+}  // namespace detail
+
 /// A table to read from: what it cannot do does not compile. Every table is one, and a function that shall only read
-/// takes this.
+/// takes this. What can be asked of all rows is in its base, table_rows; a bag has a table_ref of its own, in kv/bag.hpp.
 ///
 /// It is a reference: small, copied freely, and safe to hold after the table is gone. Every operation may be used from
 /// any thread and any process that the table's access admits, is atomic for its key, takes no lock and never waits for
-/// a writer. Anything that the access forbids, or on a table that was dropped, throws table_error.
+/// a writer. Anything that the access forbids, or on a table that was dropped, throws table_error, also when there is
+/// nothing to read.
 ///
 /// Not promised: consistency across keys. `Key` needs `==` and std::hash, in an ordered_set also `<`; where it is
-/// std::string, keys are passed as std::string_view and a lookup allocates nothing for them.
+/// std::string, keys are passed as std::string_view and a lookup allocates nothing for them. Keys and values are copied.
 template <class Key, class Value, class Type = set>
-class table_ref {
+class table_ref : public table_rows<Key, Value, Type> {
+  static_assert(!detail::many_objects<Type>, "#include <kv/bag.hpp>");
+
  protected:
-  using storage = detail::table_storage<Key, Value, Type>;
-  using row = typename storage::row;
+  using base = table_rows<Key, Value, Type>;
+  using base::storage_;
+  using typename base::row;
+  using typename base::storage;
 
  public:
-  using key_arg = detail::key_view<Key>;
-  using entry = std::pair<Key, Value>;
+  using typename base::key_arg;
 
   /// Returns the table of that name, if there is one. Throws table_error when its rows are of another type.
   /// Mirrors `ets:whereis/1`.
   static std::optional<table_ref> find(const runtime& home, std::string_view name) {
-    auto found = find_storage(home, name);
+    auto found = base::find_storage(home, name);
     return found ? std::optional(table_ref(std::move(found))) : std::nullopt;
   }
 
-  // One key ----------------------------------------------------------------------------------------------------------
-
   /// Returns the value of a key. O(1); in an ordered_set O(log n). Mirrors `ets:lookup/2`.
-  std::optional<Value> lookup(key_arg key) const {
-    return storage_->visit(key, [](const row* found) { return found ? std::optional(found->value) : std::nullopt; });
+  std::optional<Value> lookup(key_arg key) const { return storage_->visit(key, value_of); }
+  /// Returns the values of many keys, in their order; each is read by itself. ETS has no such function.
+  template <std::ranges::input_range Keys = std::initializer_list<std::remove_cvref_t<key_arg>>>
+    requires std::convertible_to<std::ranges::range_reference_t<Keys>, key_arg>
+  std::vector<std::optional<Value>> lookup_many(Keys&& keys) const {
+    return storage_->visit_each(keys, value_of);
   }
-  /// Tells whether the key is there. Mirrors `ets:member/2`.
-  bool member(key_arg key) const {
-    return storage_->visit(key, [](const row* found) { return found != nullptr; });
+  /// Returns a copy of one member of the value: `t.lookup_element("milk", &item::price)`. Mirrors `ets:lookup_element/3`,
+  /// which fails when the key is absent.
+  template <class Row, class Member>
+    requires std::is_object_v<Member>
+  std::optional<Member> lookup_element(key_arg key, Member Row::* member) const {
+    return storage_->visit(
+        key, [member](const row* found) { return found ? std::optional<Member>(found->value.*member) : std::nullopt; });
   }
-
-  // All of them ------------------------------------------------------------------------------------------------------
-
-  /// Folds `next(accumulator, key, value)` over the rows. A key that is there throughout is visited exactly once, one
-  /// that comes or goes meanwhile at most once; nothing is said of what other keys hold at that moment. The order is the
-  /// table's: of keys, or none. `next` sees copies and may do what it likes, also write to the table or block. Mirrors
-  /// `ets:foldl/3`.
-  template <class Accumulator, class F>
-  Accumulator fold(Accumulator start, F next) const {
-    std::vector<entry> batch;
-    std::optional<Key> last;
-    for (bool more = true; more;) {
-      storage_->home().interleave();
-      batch.clear();
-      more = storage_->rows.walk(last ? &*last : nullptr, detail::batch_size,
-                                 [&](const row& each) { batch.emplace_back(each.key, each.value); });
-      storage_->check_read();
-      if (!batch.empty()) last = batch.back().first;
-      for (const auto& [key, value] : batch) start = next(std::move(start), key, value);
-    }
-    return start;
+  /// The same, or `fallback` when the key is absent. Mirrors `ets:lookup_element/4`.
+  template <class Row, class Member>
+    requires std::is_object_v<Member>
+  Member lookup_element(key_arg key, Member Row::* member, std::type_identity_t<Member> fallback) const {
+    return lookup_element(key, member).value_or(std::move(fallback));
   }
-  /// Calls `visit(key, value)` for every row: fold() without an accumulator.
-  template <class F>
-  void for_each(F visit) const {
-    fold(0, [&](int, const Key& key, const Value& value) { return visit(key, value), 0; });
+  /// Reads the value in its place, without a copy: returns what `visit(const Value&)` returns, nothing when the key is
+  /// absent; if it returns void, whether the key is there. The value stays as it is meanwhile, whoever replaces it: they
+  /// do not wait. `visit` must not wait; no reference to the value may leave it. Like `lookup/2`, whose copy is ETS's only
+  /// way.
+  template <std::invocable<const Value&> F>
+  auto read(key_arg key, F visit) const {
+    return storage_->read(key, [&](const Value* found) { return detail::visit_if_there(found, visit); });
   }
-  /// Returns all rows: fold() into a vector. Mirrors `ets:tab2list/1`.
-  std::vector<entry> to_vector() const {
-    std::vector<entry> result;
-    for_each([&](const Key& key, const Value& value) { result.emplace_back(key, value); });
-    return result;
-  }
-  /// Returns the number of rows at one moment. O(shards).
-  std::size_t size() const {
-    storage_->home().interleave();
-    const auto result = storage_->size();
-    storage_->check_read();  // afterwards: rows that go with the table are not counted as missing
-    return result;
-  }
-
-  // The table itself -------------------------------------------------------------------------------------------------
-
-  /// Returns what it is. Anybody may ask. Throws table_error when it was dropped. Mirrors `ets:info/1`.
-  table_info info() const { return storage_->info(); }
-  /// Returns its owner; nobody when it was dropped, is ownerless or waits for an heir.
-  pid owner() const noexcept { return storage_->owner(); }
-
-  /// Tells whether both are the same table.
-  friend bool operator==(const table_ref& a, const table_ref& b) noexcept { return a.storage_ == b.storage_; }
 
  protected:
-  explicit table_ref(std::shared_ptr<storage> rows) : storage_(std::move(rows)) {}
+  explicit table_ref(std::shared_ptr<storage> rows) : base(std::move(rows)) {}
 
-  static std::shared_ptr<storage> find_storage(const runtime& home, std::string_view name) {
-    return std::static_pointer_cast<storage>(detail::find_table(home.core(), name, storage::row_type()));
-  }
-
-  std::shared_ptr<storage> storage_;
+ private:
+  static constexpr auto value_of = [](const row* found) {
+    return found ? std::optional<Value>(found->value) : std::nullopt;
+  };
 };
 
 }  // namespace kv

@@ -28,7 +28,7 @@ class locked_rows {
   using owned = std::unique_ptr<row>;
   using kept = std::shared_ptr<const row>;
   using key_arg = kv::detail::key_view<Key>;
-  using expectation = kv::detail::expectation<row>;
+  using expectation = kv::detail::expectation<row, kept>;
   using written = kv::detail::write_result<kept>;
 
   explicit locked_rows(std::uint64_t seed) : seed_(seed) {}
@@ -152,6 +152,7 @@ class locked_rows {
     written result{.before = found == rows.end() ? nullptr : *found};
     result.done = when.met_by(result.before.get());
     if (result.done) {
+      when.let_go();
       if (found != rows.end()) rows.erase(found);
       if (next) rows.emplace_back(std::move(next));
     }

@@ -6,8 +6,8 @@
 //   row                     a published row: `key` and `value`, which never change; `owned` is a unique_ptr to one
 //   make(key, value)        builds a row that is not in the table yet; the engine is not touched
 //   visit(key, f)           f(const row*), null when the key is absent. f must be short: no waiting, no table, no lock
-//   find(key)               the same row as a `kept`: it stays readable for as long as that lives, on this thread, while no
-//                           fiber is switched. However long that is, it keeps back no other row's memory
+//   find(key)               the same row as a `kept`: it stays readable for as long as that lives, on this thread. However
+//                           long that is, it keeps back no other row's memory
 //   put(row, when, check)   makes it the row of its key, if what is there meets the expectation
 //   remove(key, when, check)
 //                           the same without a new row
@@ -16,7 +16,8 @@
 //                           index of that row. Of two rows of one key the later wins. Who sees one of them sees all
 //   walk(after, limit, f)   f(const row&) for the next rows after that key, in the engine's order; from the first one on
 //                           when it is null. `after` need not be there. About `limit` rows, and at least one; f as in
-//                           visit(). Returns whether there may be more
+//                           visit(). Returns whether there may be more. Rows whose order an engine does not know (of one
+//                           hash, and without `<`) take one place: they are visited in one go, and none follows another
 //   walk_back(before, limit, f)
 //                           the same towards the first
 //   clear(check)            removes every row, in one step
@@ -33,17 +34,21 @@
 namespace kv::detail {
 
 /// What must be there for a write to take place.
-template <class Row>
+template <class Row, class Kept>
 struct expectation {
   enum class kind : std::uint8_t { anything, absent, exactly };
   kind what = kind::anything;
   const Row* row = nullptr;
+  Kept* found = nullptr;
 
-  static expectation absent() noexcept { return {kind::absent, nullptr}; }
-  /// That very row, which the caller keeps.
-  static expectation exactly(const Row* row) noexcept { return {kind::exactly, row}; }
+  static expectation absent() noexcept { return {kind::absent}; }
+  /// That very row, which the caller has found. When the write takes place, it is not kept for him any more.
+  static expectation exactly(Kept& found) noexcept { return {kind::exactly, found.get(), &found}; }
 
-  bool met_by(const Row* found) const noexcept { return what == kind::anything || found == row; }
+  bool met_by(const Row* there) const noexcept { return what == kind::anything || there == row; }
+  void let_go() const {
+    if (found != nullptr) *found = Kept();
+  }
 };
 
 /// What a write has met.

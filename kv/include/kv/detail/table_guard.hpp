@@ -5,8 +5,9 @@
 
 namespace kv::detail {
 
-/// Stands on the stack while a thread is inside a table. A process that waited there would take the table's lock with
-/// it to sleep, and another fiber of the same thread would then wait for it for ever. Costs nothing in release builds.
+/// Stands on the stack while a thread is inside a table. A process that waited there would hold back memory, or take a
+/// lock with it to sleep, and another fiber of the same thread would then wait for it for ever. Costs nothing in release
+/// builds.
 class table_guard {
  public:
 #ifdef NDEBUG
