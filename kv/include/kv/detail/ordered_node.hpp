@@ -126,8 +126,8 @@ class ordered_node {
     const auto all = digests_.begin();
     const auto [begin, end] = std::equal_range(all, all + size_, wanted);
     const auto rows = rows_.begin();
-    const auto found = std::partition_point(rows + (begin - all), rows + (end - all),
-                                            [&](const Row* row) { return is_before(*row); });
+    const auto found =
+        std::partition_point(rows + (begin - all), rows + (end - all), [&](const Row* row) { return is_before(*row); });
     return static_cast<std::size_t>(found - rows);
   }
 
