@@ -232,14 +232,14 @@ void restart_over_bad_rows(kv::simulation& world, reports& seen) {
     tree->events.forward_to(p);
     for (const auto& name : names) buckets[name] = tree->registry.create(name);
     kv::names_table::find(world, "kv.names")->insert("stranger", p);
+    world.exit(tree->registry.server_pid().value(), kv::exit_reason::kill);
   });
-  const auto rows = kv::names_table::find(world, "kv.names").value();
-  const auto away = kv::names_quarantine::find(world, "kv.quarantine").value();
   const auto reported_before = seen.all<kv::quarantine_report>().size();
-  world.exit(tree->registry.server_pid().value(), kv::exit_reason::kill);
   world.run_until_idle();
   world.calmly([&] {
     world.advance(std::chrono::seconds(10));
+    const auto rows = kv::names_table::find(world, "kv.names").value();
+    const auto away = kv::names_quarantine::find(world, "kv.quarantine").value();
     for (const auto& [name, who] : buckets) {
       const bool is_bad = name.starts_with("bad");
       require(world.alive(who), "the bucket of " + name + " was ended");
