@@ -51,6 +51,10 @@ struct printer {
   void operator()(const handler_report& r) const {
     out << "kv: event manager " << r.manager << " removed handler " << r.handler << ": " << r.why;
   }
+  void operator()(const quarantine_report& r) const {
+    out << "kv: process " << r.who << " put row " << r.key << " of "
+        << (r.table.empty() ? "a table without a name" : "table " + r.table) << " into quarantine: " << r.reason;
+  }
   void operator()(const oddity_report& r) const { out << "kv: process " << r.who << ": " << r.what; }
   void operator()(const forgotten_report& r) const {
     out << "kv: " << (r.name.empty() ? "a table without a name" : "table " + r.name) << " was forgotten, with "

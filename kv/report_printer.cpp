@@ -24,6 +24,7 @@ struct kind_of {
   kind_name operator()(const overload_report&) const { return {"overload", "overloads"}; }
   kind_name operator()(const watchdog_report&) const { return {"late end", "late ends"}; }
   kind_name operator()(const handler_report&) const { return {"removed handler", "removed handlers"}; }
+  kind_name operator()(const quarantine_report&) const { return {"row in quarantine", "rows in quarantine"}; }
   kind_name operator()(const oddity_report&) const { return {"oddity", "oddities"}; }
   kind_name operator()(const forgotten_report&) const { return {"forgotten table", "forgotten tables"}; }
 };

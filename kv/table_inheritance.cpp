@@ -1,6 +1,5 @@
 // How tables change hands: gifts, promises, deaths and births.
 #include <algorithm>
-#include <exception>
 
 #include <kv/detail/table_directory.hpp>
 #include <kv/process.hpp>

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <ostream>
+#include <stdexcept>
 #include <unordered_set>
 
 namespace kv {
@@ -25,6 +26,7 @@ bool is_bucket(pid who) { return home().alive_as(who, typeid(bucket)); }
 // Recovery -------------------------------------------------------------------------------------------------------
 
 registry_server::registry_server(registry_options options) : options_(std::move(options)) {
+  if (options_.validate && !options_.quarantine) throw std::invalid_argument("a validator needs a quarantine for rows");
   recover_outbox();
   adopt_rows();
   end_strays();
@@ -58,16 +60,33 @@ void registry_server::recover_outbox() {
 
 void registry_server::adopt_rows() {
   options_.names.for_each([this](const std::string& name, pid who) {
-    if (!purge_if_foreign(name, who)) monitor(who, name);  // a dead one answers at once, and is buried as any other
+    if (set_aside_if_foreign(name, who) || set_aside_if_bad(name, who)) return;
+    monitor(who, name);  // a dead one answers at once, and is buried as any other
   });
 }
 
-bool registry_server::purge_if_foreign(const std::string& name, pid who) {
+bool registry_server::set_aside_if_foreign(const std::string& name, pid who) {
   // In this order: one that lives after it was seen to be no bucket never was one; the other way round it may have died.
   if (is_bucket(who) || !home().alive(who)) return false;
-  home().report_now(
-      oddity_report{self(), "row " + name + " names " + to_string(who) + ", which is no bucket; removed"});
-  options_.names.erase_if_equal(name, who);
+  const auto what = "names " + to_string(who) + ", which is no bucket";
+  if (options_.quarantine) {
+    quarantine_row(options_.names, name, who, what, *options_.quarantine);
+  } else {
+    home().report_now(oddity_report{self(), "row " + name + ' ' + what + "; removed"});
+    options_.names.erase_if_equal(name, who);
+  }
+  return true;
+}
+
+bool registry_server::set_aside_if_bad(const std::string& name, pid who) {
+  if (!options_.validate) return false;
+  const auto reason = detail::reason_against(options_.validate, name, who);
+  if (!reason) return false;
+  // Who has heard of its `created` hears of an `exited` before the name begins anew.
+  const auto announce_end = [this](const std::string& of, pid bucket, const std::string& why) {
+    announce(exited{of, bucket, exit_reason::custom("quarantined: " + why)});
+  };
+  quarantine_row(options_.names, name, who, *reason, *options_.quarantine, announce_end);
   return true;
 }
 
@@ -77,6 +96,9 @@ void registry_server::end_strays() {
   std::unordered_set<pid> known;
   known.reserve(options_.names.size());
   options_.names.for_each([&](const std::string&, pid who) { known.insert(who); });
+  // Whoever looks after these may want to see what is in them.
+  if (options_.quarantine)
+    options_.quarantine->for_each([&](const auto&, const auto& row) { known.insert(row.value); });
   try {
     const ref<bucket_supervisor> buckets(home(), *parent);
     for (const auto child : buckets.call_for(infinity, &bucket_supervisor::children)) {
@@ -92,7 +114,7 @@ void registry_server::end_strays() {
 std::optional<ref<bucket>> registry_server::create(const std::string& name) {
   if (const auto row = options_.names.lookup(name)) {
     if (is_bucket(*row)) return ref<bucket>(home(), *row);
-    if (!purge_if_foreign(name, *row)) await_burial(name, *row);
+    if (!set_aside_if_foreign(name, *row)) await_burial(name, *row);
   }
   const auto made = start_bucket();
   if (!made) return std::nullopt;

@@ -15,10 +15,11 @@ struct tree_names {
         names(tree + ".names"),
         outbox(tree + ".outbox"),
         waiting(tree + ".waiting"),
+        quarantine(tree + ".quarantine"),
         subscriptions(tree + ".subscriptions") {}
 
-  std::string events, buckets, registry;              // processes
-  std::string names, outbox, waiting, subscriptions;  // tables
+  std::string events, buckets, registry;                          // processes
+  std::string names, outbox, waiting, quarantine, subscriptions;  // tables
 };
 
 /// Runs in the root supervisor, which therefore owns the tables: they outlive each of its children.
@@ -31,7 +32,9 @@ std::vector<child_spec> init(runtime& home, const tree_options& options) {
       .outbox = outbox_table::create(home, {.name = n.outbox, .access = table_access::public_}),
       .waiting = waiting_table::create(home, {.name = n.waiting, .access = table_access::public_}),
       .events = registry_events(home, n.events),
-      .buckets = n.buckets};
+      .buckets = n.buckets,
+      .quarantine = names_quarantine::create(home, {.name = n.quarantine, .access = table_access::public_}),
+      .validate = options.validate};
   const event_manager_options events{.handler_deadline = options.handler_deadline, .greet = n.registry};
   return {worker("events", [=] { return start_event_manager(n.events, subscriptions, events); }),
           supervisor_child("buckets", [=] { return spawn_link_named<bucket_supervisor>(n.buckets).id(); }),

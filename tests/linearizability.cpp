@@ -38,8 +38,19 @@ answer apply(content& held, const call& c) {
     case verb::update:
       if (held) *held += c.argument;
       return held;
+    case verb::update_or: return held = held.value_or(0) + c.argument;
+    case verb::update_counter:
+      if (held) *held = *held + c.argument > wrap_at ? 0 : *held + c.argument;
+      return held;
+    case verb::replace_if: {
+      const bool is_equal = held == c.argument;
+      if (is_equal) ++*held;
+      return is_equal;
+    }
+    case verb::member: return held.has_value();
     case verb::take: return std::exchange(held, std::nullopt);
-    case verb::lookup: break;
+    case verb::lookup:
+    case verb::read_in_place: break;
   }
   return held;
 }
@@ -196,14 +207,15 @@ std::uint64_t now() noexcept {
 }
 
 std::ostream& operator<<(std::ostream& out, const call& c) {
-  static constexpr std::string_view names[verb_count] = {"insert", "insert_new", "erase", "erase_if_equal",
-                                                         "update", "take",       "lookup"};
+  static constexpr std::string_view names[verb_count] = {"insert", "insert_new", "erase",          "erase_if_equal",
+                                                         "update", "update_or",  "update_counter", "replace_if",
+                                                         "take",   "lookup",     "member",         "read_in_place"};
+  const bool has_argument = c.what < verb::take && c.what != verb::erase;
+  const bool adds = c.what == verb::update || c.what == verb::update_or || c.what == verb::update_counter;
   const bool is_through = c.end != never;
   out << '[' << c.start << ", " << (is_through ? std::to_string(c.end) : "...") << "] client " << c.client << ": "
       << names[static_cast<std::size_t>(c.what)] << '(' << c.key;
-  if (c.what != verb::erase && c.what != verb::take && c.what != verb::lookup) {
-    out << ", " << (c.what == verb::update ? "+" : "") << c.argument;
-  }
+  if (has_argument) out << ", " << (adds ? "+" : "") << c.argument;
   out << ')';
   if (is_through) std::visit(print_answer{out}, c.answered);
   return out;

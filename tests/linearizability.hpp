@@ -11,22 +11,36 @@
 
 namespace linearizability {
 
-enum class verb : std::uint8_t { insert, insert_new, erase, erase_if_equal, update, take, lookup };
-inline constexpr int verb_count = 7;
+enum class verb : std::uint8_t {
+  insert,
+  insert_new,
+  erase,
+  erase_if_equal,
+  update,
+  update_or,       ///< an absent key held 0
+  update_counter,  ///< wraps past wrap_at, to 0
+  replace_if,      ///< puts one more in the place of what is compared with
+  take,
+  lookup,
+  member,
+  read_in_place
+};
+inline constexpr int verb_count = 12;
+inline constexpr int wrap_at = 30'000;
 
 /// What the table said when it was gone.
 struct no_table {
   friend auto operator<=>(const no_table&, const no_table&) = default;
 };
 
-/// Nothing for insert; whether, for erase and erase_if_equal; a value or none for the others.
+/// Nothing for insert; whether, for erase, erase_if_equal, replace_if and member; a value or none for the others.
 using answer = std::variant<std::monostate, bool, std::optional<int>, no_table>;
 
 /// A call as its client saw it.
 struct call {
   verb what = verb::lookup;
   int key = 0;
-  int argument = 0;  ///< the value to insert or to compare with; what an update adds
+  int argument = 0;  ///< the value to insert or to compare with; what an update adds or counts
   answer answered = std::monostate{};
   int client = 0;
   std::uint64_t start = 0;

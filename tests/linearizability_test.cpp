@@ -18,6 +18,7 @@ using linearizability::answer;
 using linearizability::call;
 using linearizability::find_violation;
 using linearizability::no_table;
+using linearizability::wrap_at;
 using enum linearizability::verb;
 
 namespace {
@@ -43,42 +44,57 @@ numbers open_numbers(kv::runtime& home) {
   return numbers::create(home, {.name = {}, .access = table_access::public_, .owner = home.spawn<blank>()});
 }
 
-/// Updates in two steps, between which something may happen.
-class two_step_table {
+/// Writes in two steps, between which something may happen.
+class two_step_table : public numbers {
  public:
-  two_step_table(numbers inner, std::function<void()> between) : inner_(inner), between_(std::move(between)) {}
-  void insert(int key, int fresh) { inner_.insert(key, fresh); }
+  two_step_table(const numbers& inner, std::function<void()> between) : numbers(inner), between_(std::move(between)) {}
   value insert_new(int key, int fresh) {
-    if (const auto found = inner_.lookup(key)) return found;
+    if (const auto found = lookup(key)) return found;
     between_();
-    inner_.insert(key, fresh);
+    insert(key, fresh);
     return std::nullopt;
   }
-  bool erase(int key) { return inner_.erase(key); }
   bool erase_if_equal(int key, int expected) {
-    const bool is_equal = inner_.lookup(key) == expected;
+    const bool is_equal = lookup(key) == expected;
     if (!is_equal) return false;
     between_();
-    return inner_.erase(key);
+    return erase(key);
+  }
+  bool replace_if(int key, int expected, int fresh) {
+    const bool is_equal = lookup(key) == expected;
+    if (!is_equal) return false;
+    between_();
+    insert(key, fresh);
+    return true;
   }
   template <class F>
   value update(int key, F change) {
-    const auto old = inner_.lookup(key);
-    if (!old) return std::nullopt;
-    between_();
-    inner_.insert(key, change(*old));
-    return change(*old);
+    return change_there(key, lookup(key), change);
+  }
+  template <class F>
+  value update(int key, F change, int fallback) {
+    return change_there(key, lookup(key).value_or(fallback), change);
+  }
+  template <class Step>
+  value update_counter(int key, const Step& step) {
+    return change_there(key, lookup(key), [&](int n) { return step(n); });
   }
   value take(int key) {
-    const auto found = inner_.lookup(key);
+    const auto found = lookup(key);
     between_();
-    inner_.erase(key);
+    erase(key);
     return found;
   }
-  value lookup(int key) const { return inner_.lookup(key); }
 
  private:
-  numbers inner_;
+  template <class F>
+  value change_there(int key, value old, F change) {
+    if (!old) return std::nullopt;
+    between_();
+    insert(key, change(*old));
+    return change(*old);
+  }
+
   std::function<void()> between_;
 };
 
@@ -124,6 +140,11 @@ TEST_CASE("an empty history and one call after the other are believed") {
                      at(13, 14, update, 2, nothing), at(15, 16, insert_new, 8, nothing), at(17, 18, erase, 0, true),
                      at(19, 20, erase, 0, false), at(21, 22, insert, 1, done), at(23, 24, erase_if_equal, 2, false),
                      at(25, 26, erase_if_equal, 1, true), at(27, 28, take, 0, nothing)}));
+  CHECK(is_believed(
+      {at(1, 2, update_counter, 1, nothing), at(3, 4, member, 0, false), at(5, 6, read_in_place, 0, nothing),
+       at(7, 8, update_or, 2, value(2)), at(9, 10, update_or, 2, value(4)), at(11, 12, member, 0, true),
+       at(13, 14, replace_if, 3, false), at(15, 16, replace_if, 4, true), at(17, 18, read_in_place, 0, value(5)),
+       at(19, 20, update_counter, wrap_at - 5, value(wrap_at)), at(21, 22, update_counter, 1, value(0))}));
 }
 
 TEST_CASE("every single answer that is wrong by itself is rejected") {
@@ -141,6 +162,16 @@ TEST_CASE("every single answer that is wrong by itself is rejected") {
   CHECK_FALSE(is_believed({at(3, 4, update, 1, value(1))}));
   CHECK_FALSE(is_believed({held, at(3, 4, take, 0, nothing)}));
   CHECK_FALSE(is_believed({held, at(3, 4, take, 0, value(7)), at(5, 6, lookup, 0, value(7))}));
+  CHECK_FALSE(is_believed({at(3, 4, member, 0, true)}));
+  CHECK_FALSE(is_believed({held, at(3, 4, member, 0, false)}));
+  CHECK_FALSE(is_believed({held, at(3, 4, read_in_place, 0, value(8))}));
+  CHECK_FALSE(is_believed({at(3, 4, replace_if, 0, true)}));
+  CHECK_FALSE(is_believed({held, at(3, 4, replace_if, 7, false)}));
+  CHECK_FALSE(is_believed({held, at(3, 4, replace_if, 7, true), at(5, 6, lookup, 0, value(7))}));
+  CHECK_FALSE(is_believed({at(3, 4, update_or, 1, value(1)), at(5, 6, lookup, 0, nothing)}));
+  CHECK_FALSE(is_believed({held, at(3, 4, update_or, 1, value(1))}));
+  CHECK_FALSE(is_believed({at(3, 4, update_counter, 1, value(1))}));
+  CHECK_FALSE(is_believed({held, at(3, 4, update_counter, wrap_at, value(wrap_at + 7))}));
 }
 
 TEST_CASE("calls that overlap may have happened in any order") {
@@ -236,6 +267,12 @@ TEST_CASE("a table that does in two steps what should be one is found out") {
   CHECK(is_believed_when_interrupted(held, plain(update, 1), {}, {plain(lookup), plain(take), plain(insert_new, 3)}));
   CHECK_FALSE(is_believed_when_interrupted(held, plain(update, 1), {plain(update, 1)}, {}));
   CHECK_FALSE(is_believed_when_interrupted(held, plain(update, 1), {plain(erase)}, {plain(lookup)}));
+  for (const auto counts : {update_or, update_counter}) {
+    CHECK_FALSE(is_believed_when_interrupted(held, plain(counts, 1), {plain(counts, 1)}, {}));
+    CHECK_FALSE(is_believed_when_interrupted(held, plain(counts, 1), {plain(erase)}, {plain(lookup)}));
+  }
+  CHECK_FALSE(is_believed_when_interrupted({}, plain(update_or, 1), {plain(update_or, 1)}, {}));
+  CHECK_FALSE(is_believed_when_interrupted(held, plain(replace_if, 10), {plain(replace_if, 10)}, {}));
   CHECK_FALSE(is_believed_when_interrupted({}, plain(insert_new, 1), {plain(insert_new, 2)}, {}));
   CHECK_FALSE(is_believed_when_interrupted(held, plain(take), {plain(take)}, {}));
   CHECK_FALSE(is_believed_when_interrupted(held, plain(take), {plain(insert, 11), plain(lookup)}, {plain(lookup)}));

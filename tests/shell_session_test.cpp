@@ -179,7 +179,7 @@ TEST_CASE("TABLES prints a line for each table by name") {
                    std::to_string(t.size) + ' ' + std::to_string(t.memory) + '\n');
   }
   for (const auto& line : by_name) expected += line;
-  CHECK(by_name.size() == 4);
+  CHECK(by_name.size() == 5);
   CHECK(shell.ok("TABLES") == expected);
   CHECK(expected.find("\"my kv.names\" set public " + to_string(shell.tree().root.id()) + " <none> 2 ") == 0);
 }

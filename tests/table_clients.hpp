@@ -7,6 +7,7 @@
 #include <random>
 #include <string>
 #include <thread>
+#include <type_traits>
 #include <utility>
 #include <variant>
 #include <vector>
@@ -15,6 +16,17 @@
 #include <kv/testing.hpp>
 
 #include "linearizability.hpp"
+
+/// Counts a value that is a number, or has one.
+template <class Table>
+std::optional<int> count(Table& table, const linearizability::call& c) {
+  const auto step = kv::add(c.argument).wrap_past(linearizability::wrap_at, 0);
+  if constexpr (std::is_arithmetic_v<typename Table::mapped_type>) {
+    return table.update_counter(c.key, step);
+  } else {
+    return table.update_counter(c.key, step.to(&Table::mapped_type::number));
+  }
+}
 
 /// Makes that call and returns the table's answer.
 template <class Table>
@@ -27,10 +39,15 @@ linearizability::answer perform(Table& table, const linearizability::call& c) {
       case erase: return table.erase(c.key);
       case erase_if_equal: return table.erase_if_equal(c.key, c.argument);
       case update: return std::optional<int>(table.update(c.key, [&](int old) { return old + c.argument; }));
+      case update_or: return std::optional<int>(table.update(c.key, [&](int old) { return old + c.argument; }, 0));
+      case update_counter: return count(table, c);
+      case replace_if: return table.replace_if(c.key, c.argument, c.argument + 1);
       case take: return std::optional<int>(table.take(c.key));
-      case lookup: break;
+      case lookup: return std::optional<int>(table.lookup(c.key));
+      case member: return table.member(c.key);
+      case read_in_place: break;
     }
-    return std::optional<int>(table.lookup(c.key));
+    return std::optional<int>(table.read(c.key, [](int value) { return value; }));
   } catch (const kv::table_error& e) {
     if (e.why() != kv::table_error::code::no_table) throw;
     return linearizability::no_table{};
@@ -71,8 +88,8 @@ class table_client {
   int argument_for(linearizability::verb what, int key) {
     using linearizability::verb;
     // So that it is equal sometimes; and what is inserted is like nothing else, which shows the most.
-    if (what == verb::erase_if_equal) return last_seen_[key];
-    if (what == verb::update) return 1;
+    if (what == verb::erase_if_equal || what == verb::replace_if) return last_seen_[key];
+    if (what == verb::update || what == verb::update_or || what == verb::update_counter) return 1;
     return last_seen_[key] = 1'000 * (number_ + 10 * static_cast<int>(history_.size()));
   }
 

@@ -7,9 +7,9 @@
 #include <ostream>
 #include <string_view>
 
-#include <kv/detail/locked_rows.hpp>
 #include <kv/table.hpp>
 
+#include "locked_rows.hpp"
 #include "servers.hpp"
 
 // The same kinds on an engine behind one lock, so simple that it is right.
@@ -17,18 +17,18 @@
 struct locked_set {
   static constexpr std::string_view name = "set";
   template <class Key, class Stored>
-  using rows = kv::detail::locked_rows<Key, Stored, false>;
+  using rows = locked_rows<Key, Stored, false>;
 };
 struct locked_ordered_set {
   static constexpr std::string_view name = "ordered_set";
   template <class Key, class Stored>
-  using rows = kv::detail::locked_rows<Key, Stored, true>;
+  using rows = locked_rows<Key, Stored, true>;
 };
 struct locked_bag {
   static constexpr std::string_view name = "bag";
   static constexpr bool has_many_objects = true;
   template <class Key, class Stored>
-  using rows = kv::detail::locked_rows<Key, Stored, false>;
+  using rows = locked_rows<Key, Stored, false>;
 };
 
 template <class Kind>

@@ -17,46 +17,50 @@ using kv::table_access;
 namespace {
 
 /// A number that lets others run while it is copied, now and then: so in the middle of an operation.
-class jumpy {
- public:
-  jumpy(int number) : number_(number) {}
-  jumpy(const jumpy& other) : number_(other.number_) { jump(); }
+struct jumpy {
+  int number;
+
+  jumpy(int n) : number(n) {}
+  jumpy(const jumpy& other) : number(other.number) { jump(); }
   jumpy& operator=(const jumpy& other) {
-    number_ = other.number_;
+    number = other.number;
     jump();
     return *this;
   }
   ~jumpy() = default;
-  operator int() const { return number_; }
+  operator int() const { return number; }
 
  private:
   static void jump() {
     thread_local int copies = 0;
     if (++copies % 5 == 0) std::this_thread::yield();
   }
-  int number_;
 };
 
-using numbers = kv::table<int, jumpy>;
+template <class Kind>
+using numbers = kv::table<int, jumpy, Kind>;
 
 constexpr int clients = 4;
 
 /// What one test draws its histories from.
 std::uint64_t fresh_seed() { return std::random_device{}(); }
 
-numbers open_numbers(kv::runtime& home, kv::pid owner) {
-  return numbers::create(home, {.name = {}, .access = table_access::public_, .owner = owner});
+template <class Kind>
+numbers<Kind> open_numbers(kv::runtime& home, kv::pid owner) {
+  return numbers<Kind>::create(home, {.name = {}, .access = table_access::public_, .owner = owner});
 }
 
-void check(const table_clients<numbers>& played, std::uint64_t seed) {
+template <class Table>
+void check(const table_clients<Table>& played, std::uint64_t seed) {
   const auto wrong = find_violation(played);
   REQUIRE_MESSAGE(!wrong, "seed " << seed << ": " << wrong.value_or(""));
 }
 
 /// Rounds that all clients begin together, each on keys of its own.
+template <class Kind>
 void play_rounds(int rounds, int keys, int calls, std::uint64_t seed) {
   kv::runtime runtime({.threads = 1});
-  auto all = make_clients(open_numbers(runtime, runtime.spawn<blank>()), clients, seed);
+  auto all = make_clients(open_numbers<Kind>(runtime, runtime.spawn<blank>()), clients, seed);
   std::barrier<> start(clients);
   on_threads(all, [&](auto& self, std::size_t) {
     for (int round = 0; round < rounds; ++round) {
@@ -69,19 +73,24 @@ void play_rounds(int rounds, int keys, int calls, std::uint64_t seed) {
 
 }  // namespace
 
-TEST_CASE("what threads see of one hot key is linearizable" * needs_threads) { play_rounds(1000, 1, 12, fresh_seed()); }
-
-TEST_CASE("what threads see of a few hot keys is linearizable" * needs_threads) {
-  play_rounds(1000, 3, 12, fresh_seed());
+TEST_CASE_TEMPLATE("what threads see of one hot key is linearizable" * needs_threads, Kind, kv::set, kv::ordered_set) {
+  play_rounds<Kind>(1000, 1, 12, fresh_seed());
 }
 
-TEST_CASE("what threads see of many keys is linearizable" * needs_threads) { play_rounds(20, 200, 400, fresh_seed()); }
+TEST_CASE_TEMPLATE("what threads see of a few hot keys is linearizable" * needs_threads, Kind, kv::set,
+                   kv::ordered_set) {
+  play_rounds<Kind>(1000, 3, 12, fresh_seed());
+}
 
-TEST_CASE("what processes see of a few hot keys is linearizable") {
+TEST_CASE_TEMPLATE("what threads see of many keys is linearizable" * needs_threads, Kind, kv::set, kv::ordered_set) {
+  play_rounds<Kind>(20, 200, 400, fresh_seed());
+}
+
+TEST_CASE_TEMPLATE("what processes see of a few hot keys is linearizable", Kind, kv::set, kv::ordered_set) {
   const auto seed = fresh_seed();
   kv::runtime runtime({.threads = 3});
   const auto somebody = runtime.spawn<blank>();
-  auto all = make_clients(open_numbers(runtime, somebody), clients, seed);
+  auto all = make_clients(open_numbers<Kind>(runtime, somebody), clients, seed);
   on_processes(runtime, all, [&](auto& self, std::size_t) {
     for (int round = 0; round < 500; ++round) {
       somebody.call([](blank&) {});  // others run meanwhile
@@ -91,13 +100,14 @@ TEST_CASE("what processes see of a few hot keys is linearizable") {
   check(all, seed);
 }
 
-TEST_CASE("what threads see of a table is linearizable until its owner dies, and then there is no table" *
-          needs_threads) {
+TEST_CASE_TEMPLATE("what threads see of a table is linearizable until its owner dies, and then there is no table" *
+                       needs_threads,
+                   Kind, kv::set, kv::ordered_set) {
   const auto seed = fresh_seed();
   kv::runtime runtime({.threads = 2});
   for (std::uint64_t round = 0; round < 200; ++round) {
     const auto owner = runtime.spawn<blank>();
-    auto all = make_clients(open_numbers(runtime, owner), clients, seed + round);
+    auto all = make_clients(open_numbers<Kind>(runtime, owner), clients, seed + round);
     std::barrier<> start(clients);
     on_threads(all, [&](auto& self, std::size_t number) {
       start.arrive_and_wait();
@@ -113,13 +123,14 @@ TEST_CASE("what threads see of a table is linearizable until its owner dies, and
   }
 }
 
-TEST_CASE("what processes see of a table is linearizable until its owner dies, and then there is no table") {
+TEST_CASE_TEMPLATE("what processes see of a table is linearizable until its owner dies, and then there is no table",
+                   Kind, kv::set, kv::ordered_set) {
   const auto seed = fresh_seed();
   kv::runtime runtime({.threads = 2});
   const auto somebody = runtime.spawn<blank>();
   for (std::uint64_t round = 0; round < 200; ++round) {
     const auto owner = runtime.spawn<blank>();
-    auto all = make_clients(open_numbers(runtime, owner), clients, seed + round);
+    auto all = make_clients(open_numbers<Kind>(runtime, owner), clients, seed + round);
     on_processes(runtime, all, [&](auto& self, std::size_t number) {
       for (int i = 0; i < 20; ++i) self.make_any(0, 3);
       if (number == 0) {
@@ -139,20 +150,18 @@ TEST_SUITE_BEGIN("in simulation");
 namespace {
 
 /// A table whose update reads and writes in two steps: what comes in between is lost.
-struct careless {
-  numbers rows;
+struct careless : numbers<kv::set> {
+  explicit careless(const numbers<kv::set>& inner) : numbers<kv::set>(inner) {}
 
-  std::optional<jumpy> lookup(int key) const { return rows.lookup(key); }
-  void insert(int key, int value) { rows.insert(key, value); }
-  std::optional<jumpy> insert_new(int key, int value) { return rows.insert_new(key, value); }
-  bool erase(int key) { return rows.erase(key); }
-  bool erase_if_equal(int key, int expected) { return rows.erase_if_equal(key, expected); }
-  std::optional<jumpy> take(int key) { return rows.take(key); }
   template <class F>
   std::optional<jumpy> update(int key, F change) {
-    const auto old = rows.lookup(key);
-    if (old) rows.insert(key, change(*old));
+    const auto old = lookup(key);
+    if (old) insert(key, change(*old));
     return old ? std::optional<jumpy>(change(*old)) : std::nullopt;
+  }
+  template <class F>
+  jumpy update(int key, F change, int fallback) {
+    return numbers<kv::set>::update(key, change, fallback);
   }
 };
 
@@ -169,14 +178,14 @@ void play_in(kv::simulation& world, const Table& table) {
 
 }  // namespace
 
-TEST_CASE("what processes see of a table is linearizable under any seed") {
-  const auto scenario = [](kv::simulation& world) { play_in(world, open_numbers(world, world.spawn<blank>())); };
+TEST_CASE_TEMPLATE("what processes see of a table is linearizable under any seed", Kind, kv::set, kv::ordered_set) {
+  const auto scenario = [](kv::simulation& world) { play_in(world, open_numbers<Kind>(world, world.spawn<blank>())); };
   CHECK(kv::explore(affordable(2000), scenario, replayable()) > 0);
 }
 
 TEST_CASE("an exploration finds a table that is not linearizable") {
   const auto scenario = [](kv::simulation& world) {
-    play_in(world, careless{open_numbers(world, world.spawn<blank>())});
+    play_in(world, careless(open_numbers<kv::set>(world, world.spawn<blank>())));
   };
   CHECK_THROWS_AS(kv::explore(1000, scenario, replayable()), kv::exploration_failed);
 }

@@ -15,8 +15,8 @@
 /// There for a scope, with all that is put into it.
 class temporary_directory {
  public:
-  temporary_directory() {
-    auto name = (std::filesystem::temp_directory_path() / "kv-test-XXXXXX").string();
+  explicit temporary_directory(const std::filesystem::path& where = std::filesystem::temp_directory_path()) {
+    auto name = (where / "kv-test-XXXXXX").string();
     if (::mkdtemp(name.data()) == nullptr) throw std::runtime_error("cannot create a directory like " + name);
     path_ = name;
   }

@@ -53,7 +53,8 @@ TEST_CASE("the root owns every table of the tree") {
     CHECK(info.owner == tree.root.id());
     CHECK(info.access == kv::table_access::public_);
   }
-  CHECK(names == std::set<std::string>{"mine.names", "mine.outbox", "mine.subscriptions", "mine.waiting"});
+  CHECK(names ==
+        std::set<std::string>{"mine.names", "mine.outbox", "mine.quarantine", "mine.subscriptions", "mine.waiting"});
 }
 
 TEST_CASE("contents survive the crash of the registry and of the event manager, many times") {

@@ -64,6 +64,17 @@ class facts {
   std::string lines_;
 };
 
+std::string to_text(const std::vector<heir>& heirs) {
+  std::string text;
+  for (const auto& who : heirs) {
+    if (!text.empty()) text += ',';
+    text += std::holds_alternative<pid>(who) ? to_string(std::get<pid>(who)) : quote(std::get<std::string>(who));
+  }
+  return text.empty() ? to_string(pid{}) : text;
+}
+
+}  // namespace
+
 std::string list_buckets(const registry& names) {
   std::ostringstream out;
   for (const auto& [name, who] : names.list()) {
@@ -76,17 +87,6 @@ std::string list_buckets(const registry& names) {
   }
   return out.str();
 }
-
-std::string to_text(const std::vector<heir>& heirs) {
-  std::string text;
-  for (const auto& who : heirs) {
-    if (!text.empty()) text += ',';
-    text += std::holds_alternative<pid>(who) ? to_string(std::get<pid>(who)) : quote(std::get<std::string>(who));
-  }
-  return text.empty() ? to_string(pid{}) : text;
-}
-
-}  // namespace
 
 std::string list_tables(const runtime& home) {
   auto tables = all_tables(home);

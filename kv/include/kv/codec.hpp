@@ -104,7 +104,8 @@ std::string codec_name() {
 namespace detail {
 
 template <class T>
-concept portable_number = (std::integral<T> || std::same_as<T, float> || std::same_as<T, double>) && !std::same_as<T, bool>;
+concept portable_number =
+    (std::integral<T> || std::same_as<T, float> || std::same_as<T, double>) && !std::same_as<T, bool>;
 
 template <class T>
 concept enumeration = std::is_enum_v<T>;

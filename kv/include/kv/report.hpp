@@ -96,8 +96,17 @@ struct forgotten_report {
   std::vector<std::string> heirs = {};  ///< the names for which it waited; empty when it was ownerless
 };
 
-using report = std::variant<crash_report, unhandled_report, start_report, restart_report, give_up_report,
-                            overload_report, watchdog_report, handler_report, oddity_report, forgotten_report>;
+/// A row that could not be used was moved to a quarantine. See quarantine_rows.
+struct quarantine_report {
+  pid who;
+  std::string table;   ///< the name of that from which it was taken, or empty
+  std::string key;     ///< empty when keys cannot be printed
+  std::string reason;  ///< why it could not be used
+};
+
+using report =
+    std::variant<crash_report, unhandled_report, start_report, restart_report, give_up_report, overload_report,
+                 watchdog_report, handler_report, oddity_report, forgotten_report, quarantine_report>;
 
 /// Where reports go. Called from any thread, possibly from several at once; what it throws is dropped.
 using report_sink = std::function<void(const report&)>;

@@ -24,8 +24,8 @@ concept number = std::is_arithmetic_v<T> && !std::same_as<std::remove_cv_t<T>, b
 
 /// Whether a value has that to count; std::monostate is the value itself.
 template <class Value, class Member>
-concept has_number = (std::same_as<Member, std::monostate> && number<Value>) ||
-                     requires(Value& value, Member member) { value.*member; };
+concept has_number =
+    (std::same_as<Member, std::monostate> && number<Value>) || requires(Value& value, Member member) { value.*member; };
 
 }  // namespace detail
 

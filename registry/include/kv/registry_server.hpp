@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <deque>
+#include <functional>
 #include <iosfwd>
 #include <optional>
 #include <string>
@@ -13,6 +14,7 @@
 #include <kv/bucket.hpp>
 #include <kv/bucket_supervisor.hpp>
 #include <kv/events.hpp>
+#include <kv/quarantine.hpp>
 #include <kv/table.hpp>
 
 namespace kv {
@@ -45,6 +47,12 @@ using outbox_table = table<std::uint64_t, std::variant<created, exited>>;
 /// By name, the processes that wait for a bucket of that name. The same.
 using waiting_table = table<std::string, std::vector<pid>>;
 
+/// Rows of the names table that the registry could not use. The same.
+using names_quarantine = quarantine_table<std::string, pid>;
+
+/// Says why the row of a name cannot be used; nothing when it can. Asked by the registry when it starts, of every row.
+using names_validator = std::function<std::optional<std::string>(const std::string& name, pid bucket)>;
+
 namespace detail {
 /// A name that somebody waits for has been entered.
 struct name_entered {};
@@ -61,6 +69,10 @@ struct registry_options {
   registry_events events;
   std::string buckets;  ///< registered name of the bucket_supervisor
   detail::registry_mistake mistake = {};
+  /// Where rows go that it cannot use. Without it, those that name no bucket are removed.
+  std::optional<names_quarantine> quarantine = {};
+  /// May call the bucket, and wait, but not for the registry. Only with a quarantine.
+  names_validator validate = {};
 };
 
 /// The one writer of the names table: it creates, watches and announces buckets. Everything it knows it can read from
@@ -73,12 +85,15 @@ struct registry_options {
 /// (R4) Every row's bucket is monitored, with its name as the tag.
 /// (R5) Who waits for a name stands in the table of the waiting before he looks for its row, and is told after the row is
 ///      entered. So he finds it, or is told.
+/// (R6) A row that cannot be used is in quarantine before it is removed, and its bucket is not ended. If it names one,
+///      the row's end is announced as that of a bucket is, with `quarantined: ` and why: the name is free again.
 ///
 /// Start it with spawn_link_named, under the name that its kv::registry is given.
 class registry_server {
  public:
   /// Takes over what the tables say: finishes what was begun, watches every row, purges what names no living bucket,
-  /// and ends buckets that were started but never entered. O(rows).
+  /// puts what it cannot use into quarantine, and ends buckets that were started but never entered. O(rows). Throws
+  /// std::invalid_argument for a validator without a quarantine.
   explicit registry_server(registry_options options);
 
   /// Returns the bucket of that name, new or not; nothing when it could not be started.
@@ -95,7 +110,8 @@ class registry_server {
 
   void recover_outbox();
   void adopt_rows();
-  bool purge_if_foreign(const std::string& name, pid who);
+  bool set_aside_if_foreign(const std::string& name, pid who);
+  bool set_aside_if_bad(const std::string& name, pid who);
   void end_strays();
   void enter(const std::string& name, pid bucket);
   void wake_waiting(const std::string& name);

@@ -20,12 +20,15 @@ struct tree_options {
   std::chrono::nanoseconds period = std::chrono::seconds(5);
   /// How long create() waits for a handler of the events at most; a handler that takes longer is detached.
   std::chrono::nanoseconds handler_deadline = std::chrono::seconds(1);
+  /// Asked of every row whenever the registry starts: one with which it finds fault goes to the table `<name>.quarantine`,
+  /// a names_quarantine, and is reported; its bucket lives on, without a name. See names_validator.
+  names_validator validate = {};
 };
 
 /// A running KV tree. A small value, to be copied freely.
 ///
-///     root supervisor, one_for_one: owns the tables of names, of those who wait for one, of events under
-///     │            way and of subscriptions
+///     root supervisor, one_for_one: owns the tables of names, of those who wait for one, of names in
+///     │            quarantine, of events under way and of subscriptions
 ///     ├── events    the event manager
 ///     ├── buckets   the bucket supervisor, and under it the buckets
 ///     └── registry

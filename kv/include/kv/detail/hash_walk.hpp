@@ -17,7 +17,7 @@
 namespace kv::detail {
 
 /// Reads some rows that follow a key, or that stand before it, in the order of their hashes; rows of equal hashes in the
-/// order of their keys, if there is one, and else as they stand. Used inside.
+/// order of their keys; if those have none, they take one place, before and behind which a walk goes on. Used inside.
 ///
 /// A hash has its place whether or not a row has it: so a walk that goes on from the last key it has seen visits every
 /// row that is there throughout exactly once, whatever is erased, put in or moved to another array meanwhile. The rows
@@ -108,22 +108,15 @@ class hash_walk {
 
   /// Leaves the rows that follow the position.
   void drop_until(const position& p) {
-    auto begin = std::ranges::find_if(found_, [&](const Row* row) { return !precedes(*row, p.hash, *p.key); });
-    const auto end = std::ranges::find_if(begin, found_.end(), [&](const Row* row) { return row->hash != p.hash; });
-    const auto same = std::ranges::find_if(begin, end, [&](const Row* row) { return row->key == *p.key; });
-    if (same != end) {
-      begin = same + 1;
-    } else if constexpr (!std::totally_ordered<key_type>) {
-      begin = end;  // the row is gone, and with it its place among its equals
-    }
-    found_.erase(found_.begin(), begin);
+    std::erase_if(found_, [&](const Row* row) {
+      if (row->hash != p.hash) return row->hash < p.hash;
+      if constexpr (std::totally_ordered<key_type>) return !(*p.key < row->key);
+      return true;
+    });
   }
   /// Leaves the rows before the position.
   void drop_from(const position& p) {
-    const auto begin = std::ranges::find_if(found_, [&](const Row* row) { return !precedes(*row, p.hash, *p.key); });
-    const auto end = std::ranges::find_if(begin, found_.end(), [&](const Row* row) { return row->hash != p.hash; });
-    const auto same = std::ranges::find_if(begin, end, [&](const Row* row) { return row->key == *p.key; });
-    found_.erase(same != end ? same : begin, found_.end());
+    std::erase_if(found_, [&](const Row* row) { return !precedes(*row, p.hash, *p.key); });
   }
 
   const array_pointers* arrays_;

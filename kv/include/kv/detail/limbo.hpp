@@ -74,7 +74,7 @@ class limbo {
     row_list<Row> all = std::move(rows);
     while (auto* const row = all.pop()) (readers::keep(row) ? fresh_ : rows).push(row);
   }
-  /// Nobody is inside.
+  /// Returns all of it, to be destroyed when everybody who is inside has left, but for what somebody keeps.
   void take_all(row_list<Row>& rows) noexcept {
     while (auto* const row = fresh_.pop()) rows.push(row);
     while (auto* const row = waiting_.pop()) rows.push(row);

@@ -109,15 +109,16 @@ class ordered_rows {
   template <class Check>
   void clear(Check check) {
     node* old = nullptr;
+    row_list<row> doomed;
     {
       const std::lock_guard lock(mutex_);
       check();
       old = root();
       root_.store(nullptr, std::memory_order_seq_cst);
       size_ = nodes_ = 0;
+      gone_.take_all(doomed);
     }
-    readers::await_departure();
-    row_list<row> doomed;
+    readers::await_departure();  // without the lock: it may take a while
     take_apart(old, doomed);
     const std::lock_guard lock(mutex_);
     gone_.take_over(doomed);

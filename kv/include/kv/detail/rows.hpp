@@ -16,7 +16,8 @@
 //                           index of that row. Of two rows of one key the later wins. Who sees one of them sees all
 //   walk(after, limit, f)   f(const row&) for the next rows after that key, in the engine's order; from the first one on
 //                           when it is null. `after` need not be there. About `limit` rows, and at least one; f as in
-//                           visit(). Returns whether there may be more
+//                           visit(). Returns whether there may be more. Rows whose order an engine does not know (of one
+//                           hash, and without `<`) take one place: they are visited in one go, and none follows another
 //   walk_back(before, limit, f)
 //                           the same towards the first
 //   clear(check)            removes every row, in one step
