@@ -63,7 +63,7 @@ class estate {
  public:
   estate() {
     inside(home_, [this] {
-      auto rows = numbers::create(home_, {.ownerless = true, .access = table_access::public_});
+      auto rows = numbers::create(home_, {.access = table_access::public_, .ownerless = true});
       for (std::size_t i = 0; i < inherited_size; ++i) rows.insert(name_of(i), i);
       rows_ = rows;
     });
@@ -76,7 +76,7 @@ class estate {
       rows_->adopt();
       rows_->set_heirs({self()}, std::string("yours again"));
       for (int i = 0; i < transfers; ++i) {
-        const auto owner = spawn([] { receive_for<int>(infinity); });
+        const auto owner = spawn([] { [[maybe_unused]] const auto never = receive<int>(); });
         rows_->give_away(owner);
         exit(owner, exit_reason::kill);
         const auto back = receive_for<table_transfer<numbers>>(std::chrono::seconds(10));
