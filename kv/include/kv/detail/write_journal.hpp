@@ -8,6 +8,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <thread>
+#include <utility>
 
 #include <kv/detail/key_view.hpp>
 
@@ -47,9 +48,10 @@ class write_journal {
       concerned_.set(stripe_of<Key>(key));
     }
     void concerns_all() noexcept { concerned_.set(); }
-    /// Under the lock, as the last thing that is checked. Relaxed: the lock tells who comes after.
+    /// Under the lock, as the last thing that is checked; again, when the engine had to let go of the lock meanwhile.
+    /// Relaxed: the lock tells who comes after.
     void begin() noexcept {
-      has_begun_ = true;
+      if (std::exchange(has_begun_, true)) return;
       in_.for_each(concerned_, [](counts& each, std::size_t) { each.begun.fetch_add(1, std::memory_order_relaxed); });
     }
 
