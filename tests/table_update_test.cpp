@@ -103,7 +103,15 @@ TEST_CASE("a table that is dropped during an operation says so, and never that a
       [](wired& t, const tripwire& k) { t.erase(k); },
       [](wired& t, const tripwire& k) { t.take(k); },
       [](wired& t, const tripwire& k) { t.erase_if_equal(k, 1); },
-      [](wired& t, const tripwire& k) { t.update(k, [](int n) { return n + 1; }); }};
+      [](wired& t, const tripwire& k) { t.update(k, [](int n) { return n + 1; }); },
+      [](wired& t, const tripwire& k) { t.update(k, [](int n) { return n + 1; }, 7); },
+      [](wired& t, const tripwire& k) { t.update_counter(k, 1); },
+      [](wired& t, const tripwire& k) { t.replace_if(k, 1, 2); },
+      [](wired& t, const tripwire& k) { t.replace_if(k, 7, 2); },
+      [](wired& t, const tripwire& k) { t.read(k, [](int) {}); },
+      [](wired& t, const tripwire& k) { t.lookup_many({k}); },
+      [](wired& t, const tripwire& k) { t.insert({{k, 2}}); },
+      [](wired& t, const tripwire& k) { t.insert_new({{k, 2}}); }};
   kv::runtime runtime({.threads = 1});
   probe p(runtime);
   for (std::size_t i = 0; i < operations.size(); ++i) {
