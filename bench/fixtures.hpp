@@ -29,6 +29,9 @@ void add_lookups(summary& table, fixtures& shared);
 void add_calls(summary& table);
 void add_lifecycles(summary& table, fixtures& shared);
 void add_storm(summary& table);
+void add_tables(summary& table);
+void add_ordered_tables(summary& table);
+void add_table_stalls(summary& table);
 
 /// How a benchmark's time is taken: from the clock on the wall, or as the benchmark says.
 enum class timing { real, manual };

@@ -37,6 +37,9 @@ int main(int argc, char** argv) {
   kv::bench::add_calls(table);
   kv::bench::add_lifecycles(table, shared);
   kv::bench::add_storm(table);
+  kv::bench::add_tables(table);
+  kv::bench::add_ordered_tables(table);
+  kv::bench::add_table_stalls(table);
 
   const std::unique_ptr<benchmark::BenchmarkReporter> display(benchmark::CreateDefaultDisplayReporter());
   kv::bench::recording_reporter reporter(*display, table);

@@ -9,6 +9,7 @@
 #include <benchmark/benchmark.h>
 
 #include "fixtures.hpp"
+#include "latencies.hpp"
 #include "summary.hpp"
 
 namespace kv::bench {
@@ -17,9 +18,6 @@ namespace {
 
 constexpr std::size_t others = 1000;
 constexpr std::size_t reads_before = 1'000'000;
-
-/// How long each read took, in nanoseconds.
-using latencies = std::vector<std::uint32_t>;
 
 /// What a storm took, and the longest mailbox of the registry and of the buckets' supervisor that was seen in it.
 struct course {
@@ -42,15 +40,10 @@ class battlefield {
   template <class Predicate>
   std::optional<latencies> read(Predicate goes_on) const {
     latencies result;
-    result.reserve(reads_before);
     std::vector<std::string> names;
     for (std::size_t i = 0; i < others; ++i) names.push_back(name_of(i));
     for (std::size_t at = 0; goes_on(result.size()); at = (at + 1) % others) {
-      const auto start = std::chrono::steady_clock::now();
-      const auto value = world_.get(names[at]);
-      const auto took = std::chrono::steady_clock::now() - start;
-      if (value != entry_value) return std::nullopt;
-      result.push_back(static_cast<std::uint32_t>(std::chrono::nanoseconds(took).count()));
+      if (result.time([&] { return world_.get(names[at]); }) != entry_value) return std::nullopt;
     }
     return result;
   }
@@ -106,24 +99,12 @@ class battlefield {
   std::vector<pid> victims_;
 };
 
-void count(benchmark::State& state, latencies& all) {
-  std::ranges::sort(all);
-  const auto at = [&](double share) {
-    return static_cast<double>(all[static_cast<std::size_t>(share * static_cast<double>(all.size() - 1))]);
-  };
-  state.counters["p50"] = at(0.5);
-  state.counters["p99"] = at(0.99);
-  state.counters["p99.9"] = at(0.999);
-  state.counters["max"] = at(1);
-  state.counters["reads"] = static_cast<double>(all.size());
-}
-
 void read_in_peace(benchmark::State& state) {
   const battlefield field;
   for (auto _ : state) {
     auto all = field.read([](std::size_t so_far) { return so_far < reads_before; });
     if (!all) return state.SkipWithError("a bucket does not answer");
-    count(state, *all);
+    all->count(state);
     state.SetIterationTime(1e-9);
   }
 }
@@ -140,8 +121,8 @@ void read_in_the_storm(benchmark::State& state) {
     auto all = field.read([&](std::size_t) { return !is_over; });
     killer.join();
     if (!storm) return state.SkipWithError("an event is missing or wrong, or a row is left");
-    if (!all || all->empty()) return state.SkipWithError("a bucket that lives does not answer");
-    count(state, *all);
+    if (!all) return state.SkipWithError("a bucket that lives does not answer");
+    all->count(state);
     state.counters["mailbox"] = static_cast<double>(storm->longest_mailbox);
     state.SetIterationTime(storm->seconds);
   }
@@ -162,13 +143,7 @@ void add_storm(summary& table) {
              .what = measure::messages,
              .counter = "mailbox",
              .limit = at_most(population_size)});
-  for (const char* const share : {"p50", "p99", "p99.9", "max"}) {
-    table.add({.operation = std::string("lookup + get of others meanwhile, ") + share + "; peer: before",
-               .kv = "storm/during",
-               .peer = "storm/before",
-               .what = measure::counted_nanoseconds,
-               .counter = share});
-  }
+  add_latency_rows(table, "lookup + get of others meanwhile", "storm/during", "storm/before");
 }
 
 }  // namespace kv::bench

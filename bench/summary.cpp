@@ -84,7 +84,7 @@ std::optional<summary::result> summary::find(const std::string& name, std::int64
 }
 
 std::optional<double> summary::value_of(const std::string& name, const comparison& row) const {
-  const auto alone = find(name, 1);
+  const auto alone = find(name, row.threads);
   if (!alone) return std::nullopt;
   switch (row.what) {
     case measure::nanoseconds: return alone->seconds * 1e9;

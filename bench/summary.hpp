@@ -1,6 +1,7 @@
 // What is compared with what, and the table at the end that says how it went.
 #pragma once
 
+#include <cstdint>
 #include <iosfwd>
 #include <map>
 #include <optional>
@@ -41,6 +42,7 @@ struct comparison {
   std::string operation;
   std::string kv;
   std::string peer;
+  std::int64_t threads = 1;
   measure what = measure::nanoseconds;
   std::string counter = bytes_counter;
   bound limit = {};

@@ -15,6 +15,7 @@ if(NOT Boost_FOUND)
   message(FATAL_ERROR "kv needs Boost 1.81 or newer with its fiber and context libraries; found: ${found}.\n"
     "On Debian: apt-get install libboost1.81-dev libboost-fiber1.81-dev libboost-context1.81-dev")
 endif()
+find_path(KV_XXHASH_INCLUDE_DIR xxhash.h REQUIRED DOC "Where xxHash's header is; on Debian: libxxhash-dev")
 if(KV_SANITIZE)
   include(KvSanitize)
 endif()

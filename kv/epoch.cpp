@@ -37,8 +37,8 @@ reader_record& readers::enlist() {
     // Sequentially consistent, as the load in a look: who is not in the list that a look walks enters after it (E1).
     while (!first_.compare_exchange_weak(record->next, record)) {
     }
-    count_.fetch_add(1, std::memory_order_relaxed);
   }
+  count_.fetch_add(1, std::memory_order_relaxed);
   // Not a thread_local object: those that are destroyed after it may still read, and would leave a record behind. A key
   // is served after all of them, and again for who sets it again.
   static const pthread_key_t key = [] {
@@ -53,6 +53,7 @@ reader_record& readers::enlist() {
 
 void readers::give_back(void* record) noexcept {
   mine_ = nullptr;
+  count_.fetch_sub(1, std::memory_order_relaxed);
   // Release pairs with the acquire of the next thread that takes it.
   static_cast<reader_record*>(record)->taken.store(false, std::memory_order_release);
 }

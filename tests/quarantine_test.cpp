@@ -247,6 +247,28 @@ TEST_CASE("who may not write to both tables moves nothing") {
   CHECK(s.bad.size() == 0);
 }
 
+TEST_CASE("a bag's bad objects go to a bag, each of them; and a set's may") {
+  shop s;
+  s.p.run([&] {
+    auto objects = kv::table<std::string, int, kv::bag>::create();
+    auto bad_objects = kv::quarantine_table<std::string, int, kv::bag>::create();
+    for (const int count : {1, -1, 2, -2}) objects.insert("eggs", count);
+    CHECK(kv::quarantine_rows(objects, less_than_nothing, bad_objects) == 2);
+    CHECK(objects.lookup("eggs") == std::vector{1, 2});
+    const auto away = bad_objects.lookup("eggs");
+    REQUIRE(away.size() == 2);
+    CHECK(away[0].value == -1);
+    CHECK(away[1].value == -2);
+    CHECK(kv::quarantine_rows(objects, less_than_nothing, bad_objects) == 0);
+
+    auto all_bad = kv::quarantine_table<std::string, int, kv::bag>::create();
+    kv::quarantine_rows(s.rows, less_than_nothing, all_bad);
+    s.rows.insert("eggs", -13);
+    kv::quarantine_rows(s.rows, less_than_nothing, all_bad);
+    CHECK(all_bad.lookup("eggs").size() == 2);
+  });
+}
+
 TEST_SUITE_BEGIN("in simulation");
 
 namespace {

@@ -310,3 +310,37 @@ TEST_CASE("a table is saved while others write to it, with every row that stays"
   for (int i = 0; i < lasting; ++i) missing += loaded.lookup(i) == i ? 0 : 1;
   CHECK(missing == 0);
 }
+
+TEST_CASE("a bag comes back with all objects, in the order of each key") {
+  files f;
+  using rows = kv::table<std::string, int, kv::bag>;
+  f.p.run([&] {
+    auto saved = rows::create();
+    for (int i = 0; i < 1000; ++i) saved.insert(std::to_string(i % 37), 1000 - i);
+    CHECK(kv::save_table(saved, f.directory / "bag") == 1000);
+    auto loaded = kv::load_table<rows>(f.runtime, f.directory / "bag");
+    CHECK(loaded.size() == 1000);
+    for (int i = 0; i < 37; ++i) CHECK(loaded.lookup(std::to_string(i)) == saved.lookup(std::to_string(i)));
+    loaded.insert("0", 5000);
+    CHECK(loaded.lookup("0").back() == 5000);
+  });
+}
+
+TEST_CASE("a table is loaded for nobody, and for heirs") {
+  files f;
+  f.p.run([&] {
+    auto saved = names::create(kv::table_options{.name = "prices"});
+    saved.insert("milk", 3);
+    kv::save_table(saved, f.directory / "prices");
+  });
+  auto loaded = kv::load_table<names>(f.runtime, f.directory / "prices", {.name = "nobody's", .ownerless = true});
+  CHECK_FALSE(loaded.owner());
+  CHECK(loaded.size() == 1);
+  loaded.drop();
+  const auto owner = f.runtime.spawn<blank>();
+  const auto inherited = kv::load_table<names>(f.runtime, f.directory / "prices",
+                                               {.name = "inherited", .owner = owner, .heirs = {f.p.id()}});
+  kv::testing::kill_and_await(f.runtime, owner);
+  CHECK(inherited.owner() == f.p.id());
+  CHECK(inherited.lookup("milk") == 3);
+}

@@ -29,6 +29,9 @@ kv::ref<kv::table_manager> start_manager(kv::runtime& home, std::vector<kv::mana
   return home.spawn_named<kv::table_manager>("manager", std::move(tables));
 }
 
+/// Returns once the manager has dealt with what has come back to it.
+void settle(const kv::ref<kv::table_manager>& manager) { manager.call(&kv::table_manager::tables); }
+
 kv::pid owner_of(const kv::runtime& home, const std::string& table) { return counts::find(home, table)->owner(); }
 
 /// Sends what a claim has come to.
@@ -69,18 +72,20 @@ TEST_CASE_TEMPLATE("the count goes on whatever the consumer dies of", T, pushed_
       CHECK(c.call(&T::has_table));
       die(c);
       CHECK(owner_of(runtime, "counts") == manager.id());
+      settle(manager);
     }
   }
 }
 
 TEST_CASE("a pushed table comes with what was to be said, each time") {
   kv::runtime runtime(quiet);
-  start_manager(runtime, counts_for<pushed_counter>());
+  const auto manager = start_manager(runtime, counts_for<pushed_counter>());
   for (int i = 0; i < 20; ++i) {
     const auto c = runtime.spawn_named<pushed_counter>("counter");
     CHECK(c.call(&pushed_counter::said) == "go on");
     CHECK(c.call(&pushed_counter::add) == i + 1);
     kill_and_await(runtime, c);
+    settle(manager);
   }
 }
 
@@ -105,6 +110,7 @@ TEST_CASE("the manager dies while the consumer has the table, and both go on") {
   CHECK(c.call(&pushed_counter::add) == 3);
   kill_and_await(runtime, c);
   CHECK(owner_of(runtime, "counts") == second.id());
+  settle(second);
   CHECK(runtime.spawn_named<pushed_counter>("counter").call(&pushed_counter::add) == 4);
 }
 

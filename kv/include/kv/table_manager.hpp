@@ -101,9 +101,10 @@ struct managed_table_info {
 /// consumers, below the same supervisor or another.
 ///
 /// A consumer that is pushed its table has it from its birth on when the manager has it by then; otherwise it comes when
-/// it comes, and the consumer should take it in `handle(const table_transfer<Table, Data>&)`. One that waits for it in
-/// its constructor keeps its supervisor waiting, which then cannot restart the manager: where both have the same one,
-/// claim in a kv::continue_with.
+/// it comes, and the consumer should take it in `handle(const table_transfer<Table, Data>&)`; or, when it can do nothing
+/// without, before anything else: `kv::continue_with([this] { take(kv::receive<kv::table_transfer<Table>>()); })` in its
+/// constructor. One that waits for it in its constructor keeps its supervisor waiting, which then cannot restart the
+/// manager: where both have the same one, claim in a kv::continue_with.
 ///
 /// A consumer must not rename its table. One that drops it finds a new, empty one at its next claim. One that sets other
 /// heirs, or gives it to others, takes it out of the manager's care.

@@ -62,7 +62,7 @@ class readers {
   /// Waits until everybody who is inside now has left. The caller is outside, and holds no lock that somebody inside
   /// might wait for. Yields the thread, not the fiber: who is inside is running, or about to.
   static void await_departure() noexcept;
-  /// How many records there are.
+  /// How many threads have a record.
   static std::size_t count() noexcept { return count_.load(std::memory_order_relaxed); }
 
  private:

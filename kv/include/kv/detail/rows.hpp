@@ -23,7 +23,8 @@
 //   clear(check)            removes every row, in one step
 //   size(), memory()        rows, exactly, at one moment; bytes without what keys and values allocated themselves
 //
-// put, remove, put_all and clear call check() under the lock, when nothing has changed yet; it may throw. What they
+// put, remove, put_all and clear call check() under the lock, when nothing has changed yet; it may throw. They call it
+// again when they had to let go of the lock; the last time, nothing comes between it and what is done. What they
 // replace is destroyed outside the lock, no later than with the engine. Keys and values are built, hashed and destroyed
 // outside of it as well; keys are compared inside.
 #pragma once
