@@ -22,7 +22,7 @@ using code = kv::table_error::code;
 
 struct price {
   int cents = 0;
-  friend auto operator<=>(const price&, const price&) = default;
+  friend bool operator==(const price&, const price&) = default;
 };
 
 using prices = kv::table<std::string, price>;

@@ -114,7 +114,7 @@ TEST_CASE_TEMPLATE("pages of any size hold together what a select returns", Kind
   for (const int rows : {0, 1, 2, 20, 300}) {
     const auto t = table_of<Kind>(runtime, rows);
     const auto even = t.select(even_keys);
-    for (const std::size_t limit : {1, 2, 3, 9, 10, 11, 127, 128, 129, 1000}) {
+    for (const std::size_t limit : {1U, 2U, 3U, 9U, 10U, 11U, 127U, 128U, 129U, 1000U}) {
       CAPTURE(limit);
       CHECK(rows_of_pages(t.select(even_keys, limit), limit) == even);
       CHECK(rows_of_pages(t.select_reverse(even_keys, limit), limit) == reversed(even));

@@ -21,7 +21,6 @@ namespace {
 struct item {
   std::string shop = {};
   int price = 0;
-  friend bool operator==(const item&, const item&) = default;
 };
 
 /// Throws when the unlucky one is copied.
@@ -33,7 +32,6 @@ struct fragile {
   }
   fragile& operator=(const fragile&) = default;
   ~fragile() = default;
-  friend bool operator==(const fragile&, const fragile&) = default;
 };
 
 template <class Kind>
