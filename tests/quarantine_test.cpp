@@ -247,7 +247,7 @@ TEST_CASE("who may not write to both tables moves nothing") {
   CHECK(s.bad.size() == 0);
 }
 
-TEST_CASE("a bag's bad objects go to a bag, each of them; and a set's may") {
+TEST_CASE("a bag's bad objects go to a bag, each of them, and those of a set may") {
   shop s;
   s.p.run([&] {
     auto objects = kv::table<std::string, int, kv::bag>::create();

@@ -7,7 +7,7 @@
 // is allocated without the lock, filled under it, and published whole.
 //
 // (H1) Who holds the lock of one of its shards knows that a world is the table's, once he has looked under that lock: it
-//      is exchanged under the locks of all of them.
+//      is exchanged under the locks of all of them. Who finds that it is not touches nothing of the shard but its lock.
 // (H2) Locks of several shards are taken in the order of the shards.
 // (H3) Who waits for readers to leave holds no lock.
 #pragma once
@@ -194,6 +194,7 @@ class hash_rows {
 
   /// Gives a shard room for more rows, if nobody else has done so meanwhile. Leaves it unlocked.
   void grow(const world& all, shard& s, std::size_t more, lock& held) {
+    if (!is_current(&all)) return held.unlock();  // (H1)
     const auto bits = s.bits_for(more);
     held.unlock();
     auto fresh = slot_array::make(bits);

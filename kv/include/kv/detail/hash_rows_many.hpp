@@ -69,24 +69,20 @@ auto hash_rows<Key, Stored>::lock_for(const std::vector<owned>& rows, const std:
     if (all == nullptr) all = make_world();
     std::vector<lock> held;
     held.reserve(shard_count);
-    shard* full = nullptr;
-    std::size_t lacking = 0;
-    for (auto i = chosen.begin(); i != chosen.end();) {
-      auto& s = all->shard_of(rows[*i]->hash);
-      const auto next = std::find_if(i, chosen.end(), [&](auto o) { return &all->shard_of(rows[o]->hash) != &s; });
-      held.emplace_back(s.mutex);  // (H2)
-      if (const auto more = static_cast<std::size_t>(next - i); full == nullptr && !s.has_room(more)) {
-        full = &s;
-        lacking = more;
-      }
-      i = next;
+    std::vector<std::pair<shard*, std::size_t>> concerned;  // and how many rows come into each
+    for (const auto i : chosen) {
+      auto* const s = &all->shard_of(rows[i]->hash);
+      if (concerned.empty() || concerned.back().first != s) concerned.emplace_back(s, 0);
+      ++concerned.back().second;
     }
-    if (!is_current(all)) continue;  // (H1)
+    for (const auto& [s, more] : concerned) held.emplace_back(s->mutex);  // (H2)
+    if (!is_current(all)) continue;                                       // (H1)
     check();
-    if (full == nullptr) return {all, std::move(held)};
+    const auto full = std::ranges::find_if(concerned, [](const auto& c) { return !c.first->has_room(c.second); });
+    if (full == concerned.end()) return {all, std::move(held)};
     held.clear();
-    lock one(full->mutex);
-    grow(*all, *full, lacking, one);
+    lock one(full->first->mutex);
+    grow(*all, *full->first, full->second, one);
   }
 }
 
