@@ -197,17 +197,17 @@ class table_writes<Key, Value, Type> : public table_ref<Key, Value, Type> {
 template <class Key, class Value, class Type>
   requires detail::many_objects<Type>
 void table_writes<Key, Value, Type>::insert(const std::vector<entry>& entries) {
-  auto& journal = storage_->writes;
-  detail::write_journal::stripe_set stripes;
-  for (const auto& [key, value] : entries) stripes.set(journal.template stripe_of<Key>(key));
-  const auto read = [&](const Key& key) {
-    return storage_->rows.visit(key, [](const auto* found) { return found ? found->value : values(); });
-  };
+  using journal = detail::write_journal;
   for (;;) {
-    const auto before = journal.settled(stripes);
+    journal::state before;
+    const auto read = [&](const Key& key) {
+      const auto stripe = journal::stripe_of<Key>(key);
+      const auto found = storage_->find_locked(key, [&] { before.note(storage_->writes, stripe); });
+      return found ? found->value : values();
+    };
     const auto all = grouped(entries, read);
-    const auto check = [&] {
-      if (!journal.is_still(before, stripes)) throw overtaken{};
+    const auto check = [&](const auto& mine) {
+      if (!mine.is_first_since(before)) throw overtaken{};
     };
     try {
       storage_->put_all(rows_of(all), false, check);

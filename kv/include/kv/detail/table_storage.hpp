@@ -165,17 +165,17 @@ class table_storage final : public table_base {
     home().interleave();
     return remove_now(key, when);
   }
-  /// All or none: see detail/rows.hpp. check() is called under the lock as well, and may throw.
+  /// All or none: see detail/rows.hpp. check(journal entry) is called under the lock as well, and may throw.
   template <class Check>
   std::optional<std::size_t> put_all(std::vector<owned> all, bool only_new, Check check) {
     home().interleave();
     if (all.empty()) check_write();
     typename journal::entry entry(writes);
     for (const auto& each : all) entry.template concerns<Key>(each->key);
-    return rows.put_all(std::move(all), only_new, [&] { check_write(), check(), entry.begin(); });
+    return rows.put_all(std::move(all), only_new, [&] { check_write(), check(std::as_const(entry)), entry.begin(); });
   }
   std::optional<std::size_t> put_all(std::vector<owned> all, bool only_new) {
-    return put_all(std::move(all), only_new, [] {});
+    return put_all(std::move(all), only_new, [](const auto&) {});
   }
   /// Asks judge(const stored*), null when the key is absent, and does so, in one step; tells whether anything was done.
   /// It is asked again when somebody else has written the key meanwhile, and must not wait.
@@ -196,6 +196,12 @@ class table_storage final : public table_base {
           next.what == verdict::kind::put ? put_now(key, std::move(*next.next), when) : remove_now(key, when);
       if (result.done) return true;
     }
+  }
+  /// Reads a row under the lock of its key, where note() is called as well.
+  template <class F>
+  auto find_locked(key_arg key, F note) {
+    const auto locked = [&] { check_write(), note(); };
+    return rows.remove(key, expectation::absent(), locked).before;  // what is there stays there
   }
   void clear() {
     home().interleave();

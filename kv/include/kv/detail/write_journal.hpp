@@ -1,14 +1,11 @@
 // How a write of many keys notices that somebody else has written one of them since it has read them.
 #pragma once
 
-#include <algorithm>
 #include <array>
 #include <atomic>
 #include <bitset>
 #include <cstddef>
 #include <cstdint>
-#include <thread>
-#include <utility>
 
 #include <kv/detail/key_view.hpp>
 
@@ -16,92 +13,77 @@ namespace kv::detail {
 
 /// The writes of a table, counted in stripes of keys.
 ///
-/// (J1) Who writes a key raises `begun` of its stripe under the engine's lock of that key, before anything changes, and
-///      `ended` after the lock is free again. No fiber is switched in between.
-/// (J2) So whoever sees them equal, `ended` being read first, sees what all writes so far have left; and if `begun` is
-///      still the same under the locks of his keys, nobody has written one of them since.
+/// (J1) Who writes a key counts that under the engine's lock of the key, before anything changes.
+/// (J2) So who has read a key and its count under that lock, and finds the same count under it again, knows that nobody
+///      has written the key in between: it was not half done then, as it would have held the lock.
 class write_journal {
  public:
   static constexpr std::size_t stripes = 16;
-  using stripe_set = std::bitset<stripes>;
-  using state = std::array<std::uint64_t, stripes>;
 
   template <class Key>
   static std::size_t stripe_of(key_view<Key> key) {
     return seeded_hash<Key>(key, 0) % stripes;
   }
 
-  /// One write, while this lives.
+  /// The counts of some stripes, each as it was when it was first noted.
+  class state {
+   public:
+    /// Under the lock of a key of that stripe.
+    void note(const write_journal& in, std::size_t stripe) noexcept {
+      if (!noted_[stripe]) counts_[stripe] = in.count(stripe);
+      noted_.set(stripe);
+    }
+
+   private:
+    friend class write_journal;
+    std::array<std::uint64_t, stripes> counts_{};
+    std::bitset<stripes> noted_;
+  };
+
+  /// One write.
   class entry {
    public:
     explicit entry(write_journal& in) noexcept : in_(in) {}
     entry(const entry&) = delete;
     entry& operator=(const entry&) = delete;
-    ~entry() {
-      if (!has_begun_) return;
-      // Release pairs with settled(): who counts this end sees what was written.
-      in_.for_each(concerned_, [](counts& each, std::size_t) { each.ended.fetch_add(1, std::memory_order_release); });
-    }
 
     template <class Key>
     void concerns(key_view<Key> key) {
       concerned_.set(stripe_of<Key>(key));
     }
     void concerns_all() noexcept { concerned_.set(); }
-    /// Under the lock, as the last thing that is checked; again, when the engine had to let go of the lock meanwhile.
-    /// Relaxed: the lock tells who comes after.
+    /// Under the lock, as the last thing that is checked. An engine may check more than once.
     void begin() noexcept {
-      if (std::exchange(has_begun_, true)) return;
-      in_.for_each(concerned_, [](counts& each, std::size_t) { each.begun.fetch_add(1, std::memory_order_relaxed); });
+      ++times_;
+      for (std::size_t i = 0; i < stripes; ++i) {
+        if (concerned_[i]) in_.counters_[i].count.fetch_add(1, std::memory_order_relaxed);
+      }
+    }
+    /// Under the locks of all its keys: tells whether nobody but this has written one since.
+    bool is_first_since(const state& before) const noexcept {
+      for (std::size_t i = 0; i < stripes; ++i) {
+        if (concerned_[i] && in_.count(i) != before.counts_[i] + times_) return false;
+      }
+      return true;
     }
 
    private:
     write_journal& in_;
-    stripe_set concerned_;
-    bool has_begun_ = false;
+    std::bitset<stripes> concerned_;
+    std::uint64_t times_ = 0;
   };
-
-  /// Returns the state of these stripes once no write is under way. It may take as long as another thread is between
-  /// two instructions of one.
-  state settled(const stripe_set& of) const noexcept {
-    state result{};
-    for_each(of, [&](const counts& each, std::size_t i) {
-      for (;; std::this_thread::yield()) {
-        // Acquire pairs with an entry's end. Read first, so that no end is counted whose beginning is not.
-        const auto ended = each.ended.load(std::memory_order_acquire);
-        result[i] = each.begun.load(std::memory_order_relaxed);
-        if (result[i] == ended) break;
-      }
-    });
-    return result;
-  }
-  /// Under the locks of the keys that matter.
-  bool is_still(const state& before, const stripe_set& of) const noexcept {
-    bool result = true;
-    for_each(of, [&](const counts& each, std::size_t i) {
-      result = result && each.begun.load(std::memory_order_relaxed) == before[i];
-    });
-    return result;
-  }
 
  private:
-  struct alignas(64) counts {  // writers of different stripes share no cache line
-    std::atomic<std::uint64_t> begun{0};
-    std::atomic<std::uint64_t> ended{0};
+  struct alignas(64) counter {  // writers of different stripes share no cache line
+    std::atomic<std::uint64_t> count{0};
   };
 
-  void for_each(const stripe_set& of, auto f) {
-    for (std::size_t i = 0; i < stripes; ++i) {
-      if (of[i]) f(counts_[i], i);
-    }
-  }
-  void for_each(const stripe_set& of, auto f) const {
-    for (std::size_t i = 0; i < stripes; ++i) {
-      if (of[i]) f(counts_[i], i);
-    }
+  /// Relaxed, as all of these: it is the lock that tells who comes after whom.
+  std::uint64_t count(std::size_t stripe) const noexcept {
+    return counters_[stripe].count.load(std::memory_order_relaxed);
   }
 
-  std::array<counts, stripes> counts_;
+  std::array<counter, stripes> counters_;
 };
 
 /// Of a table whose writes of many keys replace what is there, whatever it is.
