@@ -69,13 +69,15 @@ class hash_rows {
   }
   template <class Visit>
   bool walk(const Key* after, std::size_t limit, Visit f) const {
+    const auto from = position(after);  // hashes: the user's code
     const epoch_guard inside;
-    return walk_type(arrays()).forward(position(after), limit, f);
+    return walk_type(arrays()).forward(from, limit, f);
   }
   template <class Visit>
   bool walk_back(const Key* before, std::size_t limit, Visit f) const {
+    const auto from = position(before);  // hashes: the user's code
     const epoch_guard inside;
-    return walk_type(arrays()).backward(position(before), limit, f);
+    return walk_type(arrays()).backward(from, limit, f);
   }
 
   // Write ------------------------------------------------------------------------------------------------------------
