@@ -181,18 +181,20 @@ std::vector<operation<T>> common_operations() {
   };
 }
 
+template <class T>
+std::string lookup_two(T& t, const step& s) {
+  if constexpr (model<T>) {
+    return text(std::vector{t.lookup(s.key), t.lookup(s.other_key)});
+  } else {
+    return text(t.lookup_many({s.key, s.other_key}));
+  }
+}
+
 /// What only sets have.
 template <class T>
 std::vector<operation<T>> set_operations() {
   return {
-      {"lookup_many",
-       [](T& t, const step& s) {
-         if constexpr (model<T>) {
-           return text(std::vector{t.lookup(s.key), t.lookup(s.other_key)});
-         } else {
-           return text(t.lookup_many({s.key, s.other_key}));
-         }
-       }},
+      {"lookup_many", lookup_two<T>},
       {"lookup_element",
        [](T& t, const step& s) {
          if constexpr (model<T>) {
@@ -250,14 +252,7 @@ std::vector<operation<T>> ordered_operations() {
 template <class T>
 std::vector<operation<T>> bag_operations() {
   return {
-      {"lookup_many",
-       [](T& t, const step& s) {
-         if constexpr (model<T>) {
-           return text(std::vector{t.lookup(s.key), t.lookup(s.other_key)});
-         } else {
-           return text(t.lookup_many({s.key, s.other_key}));
-         }
-       }},
+      {"lookup_many", lookup_two<T>},
       {"lookup_element",
        [](T& t, const step& s) {
          if constexpr (model<T>) {

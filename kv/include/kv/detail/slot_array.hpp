@@ -38,7 +38,7 @@ struct slot_word {
 /// Slots in the order of hashes: those bits of a hash that follow the ones that choose the shard say where a row is at
 /// home, and it stands there or in the first slot after it that was free. A power of two of them; the first follows the
 /// last.
-class slot_array {
+class alignas(std::uint64_t) slot_array {  // its words follow it
  public:
   static constexpr unsigned shard_bits = 6;
   /// Throws std::bad_alloc.
@@ -75,7 +75,6 @@ class slot_array {
   }
 
   const unsigned bits_;
-  [[maybe_unused]] const unsigned unused_ = 0;
 };
 
 }  // namespace kv::detail
