@@ -25,6 +25,7 @@ file(GLOB sources
   ${boost_sources}/libs/fiber/src/*.cpp
   ${boost_sources}/libs/fiber/src/algo/*.cpp)
 add_library(kv_boost STATIC ${sources})
+set_target_properties(kv_boost PROPERTIES UNITY_BUILD OFF)  # its sources define the same names
 target_compile_definitions(kv_boost PRIVATE BOOST_CONTEXT_SOURCE BOOST_FIBERS_SOURCE)
 target_link_libraries(kv_boost PUBLIC Boost::headers Threads::Threads)
 if(KV_SANITIZE STREQUAL "address")

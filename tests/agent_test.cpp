@@ -21,6 +21,8 @@
 #include "servers.hpp"
 #include "threads.hpp"
 
+namespace agent_test {
+
 using namespace std::chrono_literals;
 using kv::testing::kill_and_await;
 using kv::testing::probe;
@@ -287,3 +289,5 @@ TEST_CASE("no update is lost or done twice, in whatever order everybody runs") {
 }
 
 TEST_SUITE_END();
+
+}  // namespace agent_test

@@ -11,6 +11,8 @@
 #include "reports.hpp"
 #include "threads.hpp"
 
+namespace blocking_test {
+
 using kv::testing::kill_and_await;
 using kv::testing::probe;
 
@@ -156,3 +158,5 @@ TEST_CASE("two processes that call each other without end do not starve a third 
   CHECK(third.call(&waiter::answer) == 42);
   CHECK(kill_and_await(runtime, calls) == kv::exit_reason::killed);
 }
+
+}  // namespace blocking_test

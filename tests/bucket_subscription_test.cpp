@@ -16,6 +16,8 @@
 #include "reports.hpp"
 #include "servers.hpp"
 
+namespace bucket_subscription_test {
+
 using kv::bucket;
 using kv::bucket_changed;
 using kv::testing::kill_and_await;
@@ -263,3 +265,5 @@ TEST_CASE("what a subscriber was told last is what the bucket holds, whoever wri
       },
       replayable());
 }
+
+}  // namespace bucket_subscription_test

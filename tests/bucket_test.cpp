@@ -11,6 +11,8 @@
 
 #include "reports.hpp"
 
+namespace bucket_test {
+
 using kv::bucket;
 using kv::testing::exit_and_await;
 using kv::testing::probe;
@@ -117,3 +119,5 @@ TEST_CASE("all buckets end with their supervisor, killed or asked") {
     for (const auto& b : all) CHECK_FALSE(b.alive());
   }
 }
+
+}  // namespace bucket_test

@@ -9,6 +9,8 @@
 #include "../examples/call_tracker.hpp"
 #include "exploring.hpp"
 
+namespace call_tracker_example_test {
+
 namespace {
 
 using namespace std::chrono_literals;
@@ -102,3 +104,5 @@ TEST_SUITE("in simulation") {
     CHECK(call_table::find(world, "calls")->size() == 0);
   }
 }
+
+}  // namespace call_tracker_example_test

@@ -11,6 +11,8 @@
 #include "reports.hpp"
 #include "servers.hpp"
 
+namespace child_test {
+
 using kv::exit_reason;
 using kv::testing::kill_and_await;
 using kv::testing::probe;
@@ -145,3 +147,5 @@ TEST_CASE("a trapping server without a handler for exit signals ends with its pa
   kill_and_await(runtime, parent);
   CHECK(p.expect_down(server).reason == exit_reason::killed);
 }
+
+}  // namespace child_test

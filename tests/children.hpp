@@ -8,6 +8,8 @@
 #include <kv/supervision.hpp>
 #include <kv/testing.hpp>
 
+#include "cues.hpp"
+
 struct started {
   std::string id;
   kv::pid who;
@@ -20,8 +22,6 @@ struct asked {
   std::string id;
   kv::exit_reason reason;
 };
-struct go_on {};
-struct finished {};
 
 /// Tells when it starts and when it is destroyed.
 class child {

@@ -10,6 +10,8 @@
 #include "../examples/counter.hpp"
 #include "exploring.hpp"
 
+namespace counter_example_test {
+
 namespace {
 
 using counting::counts;
@@ -84,3 +86,5 @@ TEST_SUITE("in simulation") {
     kv::explore(affordable(500), counting_goes_on, options);
   }
 }
+
+}  // namespace counter_example_test

@@ -8,6 +8,8 @@
 #include "../examples/data_backup.hpp"
 #include "exploring.hpp"
 
+namespace data_backup_example_test {
+
 namespace {
 
 using warm::server_with_backup;
@@ -104,3 +106,5 @@ TEST_SUITE("in simulation") {
     CHECK(warm::record::bytes_copied == 2 * bytes);
   }
 }
+
+}  // namespace data_backup_example_test

@@ -10,6 +10,8 @@
 #include "children.hpp"
 #include "reports.hpp"
 
+namespace dynamic_restart_test {
+
 using namespace std::chrono_literals;
 using kv::child_result;
 using kv::dynamic_supervisor;
@@ -279,3 +281,5 @@ TEST_CASE("a restart of a dynamic child that says ignore lets it go") {
   CHECK(s.call(&dynamic_supervisor::count_children) == kv::child_counts{});
   CHECK(*count == 2);
 }
+
+}  // namespace dynamic_restart_test

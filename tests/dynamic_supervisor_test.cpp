@@ -8,6 +8,8 @@
 #include "reports.hpp"
 #include "threads.hpp"
 
+namespace dynamic_supervisor_test {
+
 using namespace std::chrono_literals;
 using kv::testing::kill_and_await;
 using kv::testing::probe;
@@ -171,3 +173,5 @@ TEST_CASE("neither a stranger nor a child can ask a dynamic supervisor to end") 
   CHECK(runtime.alive(s));
   CHECK(s.alive());
 }
+
+}  // namespace dynamic_supervisor_test

@@ -7,6 +7,8 @@
 
 #include "weather.hpp"
 
+namespace events_filter_test {
+
 using kv::testing::probe;
 
 TEST_CASE("a filtered forward gets what its filter wants, in order") {
@@ -101,3 +103,5 @@ TEST_CASE("a filter survives the manager") {
   CHECK(w.p.expect<rain>().number == 2);
   CHECK_FALSE(w.p.has<rain>());
 }
+
+}  // namespace events_filter_test

@@ -9,6 +9,8 @@
 
 #include "weather.hpp"
 
+namespace events_recovery_test {
+
 using namespace std::chrono_literals;
 using kv::testing::kill_and_await;
 
@@ -242,3 +244,5 @@ TEST_CASE("handlers end with the table that their subscriptions are rows of") {
   }
   CHECK(w.p.expect<kv::down>().tag == "other");
 }
+
+}  // namespace events_recovery_test

@@ -7,6 +7,8 @@
 
 #include "weather.hpp"
 
+namespace events_removal_test {
+
 using namespace std::chrono_literals;
 using kv::testing::kill_and_await;
 
@@ -207,3 +209,5 @@ TEST_CASE("the owner is told nothing when he removes his handler himself") {
   CHECK(w.events.count() == 0);
   CHECK_FALSE(w.p.has<kv::handler_removed>());
 }
+
+}  // namespace events_removal_test

@@ -9,6 +9,8 @@
 #include "threads.hpp"
 #include "weather.hpp"
 
+namespace events_test {
+
 using namespace std::chrono_literals;
 using kv::testing::kill_and_await;
 
@@ -236,3 +238,5 @@ TEST_CASE("a manager that is down is noproc to who waits and nothing to who does
   CHECK(why([&] { w.events.remove({1}); }) == kv::call_error::code::noproc);
   CHECK(why([&] { w.events.count(); }) == kv::call_error::code::noproc);
 }
+
+}  // namespace events_test

@@ -11,6 +11,8 @@
 
 #include "exploring.hpp"
 
+namespace explore_test {
+
 namespace {
 
 using kv::bucket;
@@ -276,3 +278,5 @@ TEST_CASE("a sweep tells how often it killed, and the first failure") {
 }
 
 TEST_SUITE_END();
+
+}  // namespace explore_test

@@ -15,6 +15,8 @@
 #include "reports.hpp"
 #include "servers.hpp"
 
+namespace fiber_test {
+
 using kv::testing::probe;
 
 namespace {
@@ -163,3 +165,5 @@ TEST_CASE("a crash while another process waits inside a catch block is reported 
   runtime.send(other, go_on{});
   CHECK(p.expect<std::string>() == "mine");
 }
+
+}  // namespace fiber_test

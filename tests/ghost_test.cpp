@@ -15,6 +15,8 @@
 
 #include "owners.hpp"
 
+namespace ghost_test {
+
 using kv::testing::kill_and_await;
 using kv::testing::probe;
 using namespace std::chrono_literals;
@@ -181,3 +183,5 @@ TEST_CASE("a ghost that is killed says nothing") {
 }
 
 TEST_SUITE_END();
+
+}  // namespace ghost_test

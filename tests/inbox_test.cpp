@@ -12,6 +12,8 @@
 
 #include "threads.hpp"
 
+namespace inbox_test {
+
 namespace {
 
 using kv::detail::inbox;
@@ -228,3 +230,5 @@ TEST_CASE("a queue destroys what is left in it") {
   }
   CHECK(watch.expired());
 }
+
+}  // namespace inbox_test

@@ -13,6 +13,8 @@
 #include "servers.hpp"
 #include "threads.hpp"
 
+namespace introspection_test {
+
 using namespace std::chrono_literals;
 
 namespace {
@@ -202,3 +204,5 @@ TEST_CASE("lookers and the looked at do not get in each other's way" * needs_thr
   CHECK(lines > 0);
   CHECK(runtime.info(echo)->handled == 2 * calls);
 }
+
+}  // namespace introspection_test

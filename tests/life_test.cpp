@@ -15,6 +15,8 @@
 #include "servers.hpp"
 #include "threads.hpp"
 
+namespace life_test {
+
 using namespace std::chrono_literals;
 
 namespace {
@@ -476,3 +478,5 @@ TEST_CASE("a million short-lived peers leave no trace") {
   CHECK(info->within->monitors.empty());
   CHECK(info->within->mailbox == 0);
 }
+
+}  // namespace life_test

@@ -13,6 +13,8 @@
 #include "servers.hpp"
 #include "table_clients.hpp"
 
+namespace linearizability_test {
+
 using kv::table_access;
 using linearizability::answer;
 using linearizability::call;
@@ -292,3 +294,5 @@ TEST_CASE("a table whose lookup answers what was overwritten before it started i
   both[0].make(lookup, 1);
   CHECK(find_violation(both));
 }
+
+}  // namespace linearizability_test

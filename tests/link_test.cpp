@@ -11,6 +11,8 @@
 #include "reports.hpp"
 #include "servers.hpp"
 
+namespace link_test {
+
 using kv::exit_reason;
 using kv::testing::exit_and_await;
 using kv::testing::kill_and_await;
@@ -209,3 +211,5 @@ TEST_CASE("only a process can link, unlink, trap or spawn linked") {
   CHECK_THROWS_AS(kv::spawn_link<blank>(), std::logic_error);
   CHECK_THROWS_AS(kv::self(), std::logic_error);
 }
+
+}  // namespace link_test

@@ -11,6 +11,8 @@
 #include "servers.hpp"
 #include "threads.hpp"
 
+namespace mailbox_test {
+
 using namespace std::chrono_literals;
 
 namespace {
@@ -268,3 +270,5 @@ TEST_CASE("what came by an alias that is taken back makes room") {
     CHECK(runtime.info(kv::self())->dropped == 0);
   });
 }
+
+}  // namespace mailbox_test

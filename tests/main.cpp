@@ -1,6 +1,6 @@
 // The test program. Each test has a watchdog that names it when it hangs. With KV_SIMULATE=seed in the environment each
 // kv::runtime that a test makes is a simulation of that seed.
-#define DOCTEST_CONFIG_IMPLEMENT_WITH_MAIN
+#define DOCTEST_CONFIG_IMPLEMENT
 #include <doctest/doctest.h>
 
 #include <chrono>
@@ -49,3 +49,12 @@ class watched final : public doctest::IReporter {
 REGISTER_LISTENER("watchdog", 1, watched);
 
 }  // namespace
+
+int main(int argc, char** argv) {
+  doctest::Context context;
+#ifdef KV_EXCLUDED_SUITE
+  context.addFilter("test-suite-exclude", KV_EXCLUDED_SUITE);
+#endif
+  context.applyCommandLine(argc, argv);
+  return context.run();
+}

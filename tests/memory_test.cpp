@@ -12,6 +12,8 @@
 #include "exploring.hpp"
 #include "reports.hpp"
 
+namespace memory_test {
+
 namespace {
 
 using kv::simulation;
@@ -146,3 +148,5 @@ TEST_CASE("the zeroth allocation cannot be refused") {
 }
 
 TEST_SUITE_END();
+
+}  // namespace memory_test

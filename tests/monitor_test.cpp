@@ -15,6 +15,8 @@
 #include "servers.hpp"
 #include "threads.hpp"
 
+namespace monitor_test {
+
 using namespace std::chrono_literals;
 using kv::exit_reason;
 using kv::testing::kill_and_await;
@@ -293,3 +295,5 @@ TEST_CASE("only a process can monitor") {
   CHECK_THROWS_AS(kv::demonitor({}), std::logic_error);
   CHECK_THROWS_AS(static_cast<void>(kv::await({})), std::logic_error);
 }
+
+}  // namespace monitor_test

@@ -12,6 +12,8 @@
 #include "servers.hpp"
 #include "threads.hpp"
 
+namespace name_await_test {
+
 using kv::testing::kill_and_await;
 using kv::testing::probe;
 using namespace std::chrono_literals;
@@ -136,3 +138,5 @@ TEST_CASE("in whatever order they run, whoever waits finds the name") {
 }
 
 TEST_SUITE_END();
+
+}  // namespace name_await_test

@@ -14,6 +14,8 @@
 #include "servers.hpp"
 #include "threads.hpp"
 
+namespace name_test {
+
 using kv::testing::kill_and_await;
 using kv::testing::probe;
 
@@ -187,3 +189,5 @@ TEST_CASE("two runtimes have names of their own") {
   CHECK(here.whereis("milk") == a.id());
   CHECK(there.whereis("milk") == b.id());
 }
+
+}  // namespace name_test

@@ -8,6 +8,8 @@
 #include "children.hpp"
 #include "reports.hpp"
 
+namespace partition_supervisor_test {
+
 using kv::testing::kill_and_await;
 using kv::testing::probe;
 
@@ -137,3 +139,5 @@ TEST_CASE("partitions that make no sense are refused, as are those of a name tha
   CHECK_THROWS_AS(partitions::start(runtime, parts(2)), kv::name_taken);
   CHECK(runtime.process_count() == 3);
 }
+
+}  // namespace partition_supervisor_test

@@ -16,6 +16,8 @@
 #include "reports.hpp"
 #include "threads.hpp"
 
+namespace process_test {
+
 using namespace std::chrono_literals;
 using kv::testing::probe;
 
@@ -272,3 +274,5 @@ TEST_CASE("two threads that call one leaf exclude each other" * needs_threads) {
   p.expect<kv::down>();
   CHECK(c.call(&counter::add, 0) == 60'000);
 }
+
+}  // namespace process_test

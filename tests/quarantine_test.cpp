@@ -19,6 +19,8 @@
 #include "reports.hpp"
 #include "servers.hpp"
 
+namespace quarantine_test {
+
 namespace {
 
 using kv::testing::probe;
@@ -72,10 +74,14 @@ struct opaque {
 
 }  // namespace
 
+}  // namespace quarantine_test
+
 template <>
-struct std::hash<opaque> {
-  std::size_t operator()(const opaque& o) const noexcept { return static_cast<std::size_t>(o.number); }
+struct std::hash<quarantine_test::opaque> {
+  std::size_t operator()(const quarantine_test::opaque& o) const noexcept { return static_cast<std::size_t>(o.number); }
 };
+
+namespace quarantine_test {
 
 TEST_CASE("bad rows go to the quarantine with the reason, and good ones stay") {
   shop s;
@@ -357,3 +363,5 @@ TEST_CASE("an adoption that is refused memory, whichever, loses no row" * doctes
 }
 
 TEST_SUITE_END();
+
+}  // namespace quarantine_test

@@ -13,6 +13,8 @@
 #include "reports.hpp"
 #include "servers.hpp"
 
+namespace receive_test {
+
 using namespace std::chrono_literals;
 using kv::testing::probe;
 
@@ -268,3 +270,5 @@ TEST_CASE("only a process can send with kv::send and receive") {
   CHECK_THROWS_AS(kv::receive<int>(), std::logic_error);
   CHECK_THROWS_AS(static_cast<void>(kv::receive_for<int>(0ns)), std::logic_error);
 }
+
+}  // namespace receive_test

@@ -11,6 +11,8 @@
 #include "exploring.hpp"
 #include "waiting.hpp"
 
+namespace registry_await_race_test {
+
 using namespace std::chrono_literals;
 using kv::testing::probe;
 
@@ -105,3 +107,5 @@ TEST_CASE("who waits gets a bucket that lived, though buckets come and go") {
 }
 
 TEST_SUITE_END();
+
+}  // namespace registry_await_race_test

@@ -13,6 +13,8 @@
 #include "threads.hpp"
 #include "waiting.hpp"
 
+namespace registry_await_test {
+
 using namespace std::chrono_literals;
 using kv::bucket;
 using kv::testing::kill_and_await;
@@ -219,3 +221,5 @@ TEST_CASE("who waits when the tree ends is told so") {
 }
 
 TEST_SUITE_END();
+
+}  // namespace registry_await_test

@@ -8,6 +8,8 @@
 
 #include "registry_parts.hpp"
 
+namespace registry_crash_test {
+
 using kv::bucket;
 using kv::testing::kill_and_await;
 using kv::testing::suspended;
@@ -148,3 +150,5 @@ TEST_CASE("an event manager that is killed again and again under load loses no e
     CHECK(story[1] == happened{"exited", numbered(i), story[0].bucket});
   }
 }
+
+}  // namespace registry_crash_test

@@ -7,6 +7,8 @@
 
 #include "registry_parts.hpp"
 
+namespace registry_edges_test {
+
 using kv::bucket;
 using kv::testing::kill_and_await;
 using kv::testing::suspended;
@@ -216,3 +218,5 @@ TEST_CASE("a row that somebody removed is not announced as an end") {
   kill_and_await(k.runtime, again);
   CHECK(k.p.expect_if<kv::exited>([&](const kv::exited& e) { return e.bucket == again.id(); }).name == "shopping");
 }
+
+}  // namespace registry_edges_test

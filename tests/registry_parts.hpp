@@ -8,10 +8,8 @@
 #include <kv/registry.hpp>
 #include <kv/testing.hpp>
 
+#include "cues.hpp"
 #include "reports.hpp"
-
-struct go_on {};
-struct finished {};
 
 /// An event as the tests compare it.
 struct happened {

@@ -8,6 +8,8 @@
 #include "registry_parts.hpp"
 #include "servers.hpp"
 
+namespace registry_query_test {
+
 using kv::bucket;
 using kv::testing::kill_and_await;
 using kv::testing::probe;
@@ -187,3 +189,5 @@ TEST_CASE("a hundred listeners to a hundred names each hear of their own") {
   }
   CHECK_FALSE(k.p.has<go_on>());
 }
+
+}  // namespace registry_query_test

@@ -9,6 +9,8 @@
 #include "registry_parts.hpp"
 #include "threads.hpp"
 
+namespace registry_recovery_test {
+
 using kv::bucket;
 using kv::testing::kill_and_await;
 using kv::testing::suspended;
@@ -228,3 +230,5 @@ TEST_CASE("a registry that starts without a bucket supervisor or event manager w
   k.start_events();
   CHECK(next_event(k.p) == happened{"created", "shopping", b});
 }
+
+}  // namespace registry_recovery_test

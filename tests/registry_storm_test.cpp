@@ -13,6 +13,8 @@
 #include "registry_parts.hpp"
 #include "threads.hpp"
 
+namespace registry_storm_test {
+
 using kv::bucket;
 using kv::testing::probe;
 
@@ -129,3 +131,5 @@ TEST_CASE("a storm is announced bucket by bucket, in whatever order everybody ru
 }
 
 TEST_SUITE_END();
+
+}  // namespace registry_storm_test

@@ -10,6 +10,8 @@
 #include "registry_parts.hpp"
 #include "threads.hpp"
 
+namespace registry_test {
+
 using kv::bucket;
 using kv::testing::kill_and_await;
 
@@ -215,3 +217,5 @@ TEST_CASE("without a registry a new name cannot be created, and one that is ther
     CHECK(e.why() == kv::call_error::code::noproc);
   }
 }
+
+}  // namespace registry_test

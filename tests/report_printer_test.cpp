@@ -18,6 +18,8 @@
 #include "servers.hpp"
 #include "threads.hpp"
 
+namespace report_printer_test {
+
 using namespace std::chrono_literals;
 using kv::detail::report_printer;
 
@@ -189,3 +191,5 @@ TEST_CASE("a runtime with a sink prints nothing and leaves nothing out") {
   CHECK(seen.all<kv::crash_report>().size() == 50);
   CHECK(errors.take() == "");
 }
+
+}  // namespace report_printer_test

@@ -14,6 +14,8 @@
 #include "servers.hpp"
 #include "threads.hpp"
 
+namespace request_test {
+
 using namespace std::chrono_literals;
 
 namespace {
@@ -344,3 +346,5 @@ TEST_CASE("a leaf answers later") {
     CHECK(reason_of([&] { second.get(); }) == kv::exit_reason::custom("no reply"));
   });
 }
+
+}  // namespace request_test

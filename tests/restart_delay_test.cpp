@@ -9,6 +9,8 @@
 
 #include "children.hpp"
 
+namespace restart_delay_test {
+
 using namespace std::chrono_literals;
 using kv::child_result;
 using kv::restart_delay;
@@ -287,3 +289,5 @@ TEST_CASE("a dynamic child is delayed, and its restart can be cancelled by the p
 }
 
 TEST_SUITE_END();
+
+}  // namespace restart_delay_test

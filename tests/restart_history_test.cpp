@@ -11,6 +11,8 @@
 
 #include "children.hpp"
 
+namespace restart_history_test {
+
 using namespace std::chrono_literals;
 using kv::supervisor;
 using kv::testing::kill_and_await;
@@ -120,3 +122,5 @@ TEST_CASE("a supervisor remembers when" * doctest::test_suite("in simulation")) 
   CHECK(history[0].when - begin == 1s);
   CHECK(history[1].when - begin == 3s);
 }
+
+}  // namespace restart_history_test

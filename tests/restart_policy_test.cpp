@@ -10,6 +10,8 @@
 
 #include "children.hpp"
 
+namespace restart_policy_test {
+
 using namespace std::chrono_literals;
 using kv::restart;
 using kv::restart_delay;
@@ -130,3 +132,5 @@ TEST_CASE("a delay that makes no sense is refused with what is allowed") {
   CHECK_THROWS_AS(runtime.spawn<kv::dynamic_supervisor>(kv::dynamic_supervisor_options{.delay = {.first = -1ns}}),
                   kv::start_error);
 }
+
+}  // namespace restart_policy_test

@@ -21,6 +21,8 @@
 #include "locked_rows.hpp"
 #include "threads.hpp"
 
+namespace rows_test {
+
 namespace {
 
 /// A value that carries its own checksum, and knows how many of it there are.
@@ -130,8 +132,8 @@ TEST_CASE_TEMPLATE("a row that somebody keeps stays readable, and keeps back not
     }
     CHECK(Rows::is_whole(*kept));
     CHECK(kept->value.number() == 0);
-    // 100 rows, the one that is kept, and what waits in each of 64 shards for the next to be looked at with it.
-    CHECK(checked::living < 100 + 1 + 64 * 20);
+    // 100 rows, the one that is kept, and what waits in each of 32 shards for the next to be looked at with it.
+    CHECK(checked::living < 100 + 1 + 32 * 20);
     rows.clear_all();
     CHECK(Rows::is_whole(*kept));
     CHECK(kept_as_well->value.number() == 0);
@@ -267,3 +269,5 @@ TEST_CASE_TEMPLATE("readers see whole rows and whole batches while others write"
   }
   CHECK(checked::living == 0);
 }
+
+}  // namespace rows_test

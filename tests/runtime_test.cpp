@@ -17,6 +17,8 @@
 #include "servers.hpp"
 #include "threads.hpp"
 
+namespace runtime_test {
+
 using namespace std::chrono_literals;
 using kv::testing::kill_and_await;
 using kv::testing::probe;
@@ -292,3 +294,5 @@ TEST_CASE("processes are listed and counted while they live") {
   CHECK(runtime.process_count() == 2);
   CHECK(runtime.processes() == std::vector<kv::pid>{a, b});
 }
+
+}  // namespace runtime_test

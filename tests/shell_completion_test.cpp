@@ -9,6 +9,8 @@
 
 #include "shell/completion.hpp"
 
+namespace shell_completion_test {
+
 using kv::shell::complete;
 using kv::shell::completion;
 using kv::shell::vocabulary;
@@ -76,3 +78,5 @@ TEST_CASE("what the callback throws reaches the caller") {
                          .arguments = [](auto, auto, auto) -> words { throw std::runtime_error("no registry"); }};
   CHECK_THROWS_WITH(complete("get ", known), "no registry");
 }
+
+}  // namespace shell_completion_test

@@ -8,6 +8,8 @@
 
 #include "shell_fixture.hpp"
 
+namespace shell_crash_test {
+
 using std::chrono::hours;
 using std::chrono::milliseconds;
 using std::chrono::seconds;
@@ -181,3 +183,5 @@ TEST_CASE("each part can be the one whose crash is one too many") {
     CHECK(shell.answers() == "DOWN: the tree has given up\nDOWN: the tree has given up\n");
   }
 }
+
+}  // namespace shell_crash_test

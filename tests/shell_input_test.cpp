@@ -14,6 +14,8 @@
 #include "shell/input_buffer.hpp"
 #include "shell/line_source.hpp"
 
+namespace shell_input_test {
+
 using kv::shell::input_buffer;
 using kv::shell::stream_source;
 
@@ -105,3 +107,5 @@ TEST_CASE("a file that cannot be read is named with the reason") {
   std::filesystem::create_directory(name.string());
   CHECK(complaint(name.string()) == "cannot read " + name.string() + ": Is a directory");
 }
+
+}  // namespace shell_input_test

@@ -12,6 +12,8 @@
 
 #include "shell/line_source.hpp"
 
+namespace shell_lines_test {
+
 using kv::shell::line;
 using kv::shell::max_line_length;
 using kv::shell::stream_source;
@@ -124,3 +126,5 @@ TEST_CASE("a stream that breaks ends without the line it broke off in and stays 
   CHECK(read_all(in) == lines{plain("a")});
   CHECK(in.bad());
 }
+
+}  // namespace shell_lines_test

@@ -14,6 +14,8 @@
 #include "shell/words.hpp"
 #include "shell_fixture.hpp"
 
+namespace shell_processes_test {
+
 using kv::testing::kill_and_await;
 using kv::testing::probe;
 
@@ -136,3 +138,5 @@ TEST_CASE("buckets that die are no part of the history") {
   REQUIRE(shell.execute({"CREATE b", "KILL b", "AWAIT exited b"}));
   CHECK(shell.ok("HISTORY") == "");
 }
+
+}  // namespace shell_processes_test

@@ -9,6 +9,8 @@
 #include "shell/words.hpp"
 #include "shell_fixture.hpp"
 
+namespace shell_session_test {
+
 using kv::shell::max_line_length;
 using kv::shell::quote;
 using namespace std::string_literals;
@@ -192,3 +194,5 @@ TEST_CASE("HELP tells of every command") {
     CHECK(help.find(each.help) != std::string::npos);
   }
 }
+
+}  // namespace shell_session_test

@@ -7,6 +7,8 @@
 #include "shell/words.hpp"
 #include "shell_fixture.hpp"
 
+namespace shell_subscribe_test {
+
 using kv::bucket;
 using kv::shell::quote;
 using namespace std::string_literals;
@@ -104,3 +106,5 @@ TEST_CASE("events that come while changes are printed can still be awaited") {
   CHECK(shell.ok("AWAIT created c") == "created c " + shell.pid_of("c") + "\n");
   CHECK(shell.ok("AWAIT created b") == "created b " + shell.pid_of("b") + "\n");
 }
+
+}  // namespace shell_subscribe_test

@@ -8,6 +8,8 @@
 #include "shell/vocabulary.hpp"
 #include "shell_fixture.hpp"
 
+namespace shell_vocabulary_test {
+
 using words = std::vector<std::string>;
 
 TEST_CASE("every command can be completed") {
@@ -41,3 +43,5 @@ TEST_CASE("a word that nobody can know is not completed") {
   CHECK(known.arguments("LIST", 1, "").empty());
   CHECK(known.arguments("BREW", 1, "").empty());
 }
+
+}  // namespace shell_vocabulary_test

@@ -8,6 +8,8 @@
 
 #include "shell/words.hpp"
 
+namespace shell_words_test {
+
 using kv::shell::parse_error;
 using kv::shell::quote;
 using kv::shell::split;
@@ -173,3 +175,5 @@ TEST_CASE("a partial line may leave quotes and a backslash open") {
   CHECK(split_partial(R"(get "my\)").words == words{"get", "my"});
   CHECK_THROWS_AS(split_partial(R"(get "\q)"), parse_error);
 }
+
+}  // namespace shell_words_test

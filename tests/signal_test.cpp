@@ -11,6 +11,8 @@
 #include "servers.hpp"
 #include "threads.hpp"
 
+namespace signal_test {
+
 using kv::exit_reason;
 using kv::testing::exit_and_await;
 using kv::testing::kill_and_await;
@@ -216,3 +218,5 @@ TEST_CASE("casts, messages and calls of one sender are handled in the order they
   });
   CHECK(r.call([](recorder& state) { return state.seen; }) == sent);
 }
+
+}  // namespace signal_test

@@ -14,6 +14,8 @@
 
 #include "reports.hpp"
 
+namespace simulation_test {
+
 namespace {
 
 using kv::simulation;
@@ -387,3 +389,5 @@ TEST_CASE("a process of the testing kit is never taken for the server that lived
 }
 
 TEST_SUITE_END();
+
+}  // namespace simulation_test

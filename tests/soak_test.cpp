@@ -11,6 +11,8 @@
 #include <soak/histogram.hpp>
 #include <soak/progress.hpp>
 
+namespace soak_test {
+
 using kv::soak::calamities;
 using kv::soak::event_log;
 using kv::soak::handed_out;
@@ -136,3 +138,5 @@ TEST_CASE("a kill excuses what failed while it was under way, and nothing before
   CHECK_FALSE(kills.any_since(kills.now()));
   CHECK(kills.count() == 1);
 }
+
+}  // namespace soak_test

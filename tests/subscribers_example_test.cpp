@@ -8,6 +8,8 @@
 #include "../examples/subscribers.hpp"
 #include "exploring.hpp"
 
+namespace subscribers_example_test {
+
 namespace {
 
 const kv::simulation_options quiet{.runtime = {.on_report = [](const kv::report&) {}}};
@@ -81,3 +83,5 @@ TEST_SUITE("in simulation") {
     CHECK_THROWS_AS(kv::explore(1, sessions_are_kept<metering::lone_meter>), kv::exploration_failed);
   }
 }
+
+}  // namespace subscribers_example_test

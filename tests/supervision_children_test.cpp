@@ -10,6 +10,8 @@
 #include "children.hpp"
 #include "reports.hpp"
 
+namespace supervision_children_test {
+
 using namespace std::chrono_literals;
 using kv::child_result;
 using kv::supervisor;
@@ -188,3 +190,5 @@ TEST_CASE("answers print themselves") {
   CHECK(text({code::failed, {}, kv::exit_reason::custom("no flour")}) == "failed (no flour)");
   CHECK(text({code::invalid}) == "invalid");
 }
+
+}  // namespace supervision_children_test

@@ -9,6 +9,8 @@
 #include "children.hpp"
 #include "reports.hpp"
 
+namespace supervision_requests_test {
+
 using namespace std::chrono_literals;
 using kv::child_result;
 using kv::supervisor;
@@ -201,3 +203,5 @@ TEST_CASE("a group restart also starts the children that somebody had stopped") 
   kill_and_await(runtime, info_of(s, "a").who);
   CHECK(expect_ids<started>(p, 2) == ids{"a", "b"});
 }
+
+}  // namespace supervision_requests_test

@@ -8,6 +8,8 @@
 #include "children.hpp"
 #include "reports.hpp"
 
+namespace supervision_restart_test {
+
 using namespace std::chrono_literals;
 using kv::testing::kill_and_await;
 using kv::testing::probe;
@@ -272,3 +274,5 @@ TEST_CASE("what is restarted shows how often it was, and its own children begin 
   const auto late = s.call(&kv::supervisor::start_child, spec_of(p, "late"));
   CHECK(restarts_of(late.who) == 0);
 }
+
+}  // namespace supervision_restart_test

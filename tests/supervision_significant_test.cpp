@@ -6,6 +6,8 @@
 #include "children.hpp"
 #include "reports.hpp"
 
+namespace supervision_significant_test {
+
 using kv::exit_reason;
 using kv::supervisor;
 using kv::testing::kill_and_await;
@@ -111,3 +113,5 @@ TEST_CASE("significant children are refused where they make no sense") {
   CHECK(late.what == kv::child_result::code::invalid);
   CHECK(late.reason.text() == never);
 }
+
+}  // namespace supervision_significant_test

@@ -9,6 +9,8 @@
 #include "children.hpp"
 #include "reports.hpp"
 
+namespace supervision_stop_test {
+
 using namespace std::chrono_literals;
 using kv::exit_reason;
 using kv::supervisor;
@@ -255,3 +257,5 @@ TEST_CASE("children of a dynamic supervisor have each their own time, all at onc
 }
 
 TEST_SUITE_END();
+
+}  // namespace supervision_stop_test

@@ -13,6 +13,8 @@
 
 #include "three_levels.hpp"
 
+namespace supervision_sweep_test {
+
 namespace {
 
 using namespace three_levels;
@@ -166,3 +168,5 @@ TEST_CASE("a tree survives up to three kills, wherever a seed wants them, under 
 }
 
 TEST_SUITE_END();
+
+}  // namespace supervision_sweep_test

@@ -7,6 +7,8 @@
 #include "children.hpp"
 #include "reports.hpp"
 
+namespace supervision_test {
+
 using namespace std::chrono_literals;
 using kv::testing::kill_and_await;
 using kv::testing::probe;
@@ -262,3 +264,5 @@ TEST_CASE("a stranger cannot ask a supervisor to end") {
   CHECK(runtime.alive(info_of(s, "a").who));
   CHECK(runtime.alive(s));
 }
+
+}  // namespace supervision_test

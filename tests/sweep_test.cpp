@@ -14,6 +14,8 @@
 
 #include "exploring.hpp"
 
+namespace sweep_test {
+
 namespace {
 
 using kv::bucket;
@@ -241,3 +243,5 @@ TEST_CASE("a tree survives a kill of a bucket and another at any later point" * 
 }
 
 TEST_SUITE_END();
+
+}  // namespace sweep_test

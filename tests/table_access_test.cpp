@@ -13,6 +13,8 @@
 #include "refusal.hpp"
 #include "servers.hpp"
 
+namespace table_access_test {
+
 using kv::table_access;
 using kv::testing::probe;
 
@@ -253,3 +255,5 @@ TEST_CASE("a leaf that runs on another's stack acts in its own right") {
     CHECK(refusal([&] { prices(of_leaf).insert("milk", {2}); }) == code::access);
   });
 }
+
+}  // namespace table_access_test

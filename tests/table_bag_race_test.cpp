@@ -15,6 +15,8 @@
 #include "table_kinds.hpp"
 #include "threads.hpp"
 
+namespace table_bag_race_test {
+
 TEST_CASE_TEMPLATE("of many who write to one key, nothing is lost" * needs_threads, Kind, kv::bag, locked_bag) {
   constexpr int count = 300;
   kv::runtime runtime({.threads = 1});
@@ -145,3 +147,5 @@ TEST_CASE("a list that is overtaken is merged again, under any seed") {
 }
 
 TEST_SUITE_END();
+
+}  // namespace table_bag_race_test

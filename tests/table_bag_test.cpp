@@ -11,6 +11,8 @@
 
 #include "table_kinds.hpp"
 
+namespace table_bag_test {
+
 namespace {
 
 struct line {
@@ -186,3 +188,5 @@ TEST_CASE_TEMPLATE("keys of one hash have objects of their own", Kind, kv::bag, 
   for (auto key = t.first(); key; key = t.next(*key)) ++met;
   CHECK(met == 50);
 }
+
+}  // namespace table_bag_test

@@ -12,6 +12,8 @@
 #include "table_kinds.hpp"
 #include "threads.hpp"
 
+namespace table_change_test {
+
 namespace {
 
 struct item {
@@ -177,3 +179,5 @@ TEST_CASE_TEMPLATE("a table is emptied, and goes on", Kind, kv::set, kv::ordered
   owner.stop();
   CHECK(token.use_count() == 1);
 }
+
+}  // namespace table_change_test

@@ -12,6 +12,8 @@
 
 #include "table_kinds.hpp"
 
+namespace table_counter_test {
+
 namespace {
 
 struct traffic {
@@ -157,3 +159,5 @@ static_assert(!can_count<kv::table<int, std::string>, int> && !can_count<kv::tab
 static_assert(!can_count<kv::table<int, int>, decltype(add(1).to(&traffic::bytes))>);
 
 }  // namespace
+
+}  // namespace table_counter_test

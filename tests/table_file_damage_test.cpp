@@ -18,6 +18,8 @@
 #include "servers.hpp"
 #include "temporary_directory.hpp"
 
+namespace table_file_damage_test {
+
 namespace {
 
 using kv::testing::probe;
@@ -35,25 +37,29 @@ struct liar {};
 
 }  // namespace
 
+}  // namespace table_file_damage_test
+
 template <>
-struct kv::codec<picky> {
-  static void encode(const picky& p, kv::encoder& out) { out.write(p.number); }
-  static picky decode(kv::decoder& in) {
+struct kv::codec<table_file_damage_test::picky> {
+  static void encode(const table_file_damage_test::picky& p, kv::encoder& out) { out.write(p.number); }
+  static table_file_damage_test::picky decode(kv::decoder& in) {
     const auto number = in.read<int>();
-    picky::check(number);
+    table_file_damage_test::picky::check(number);
     return {number};
   }
 };
 
 template <>
-struct kv::codec<liar> {
+struct kv::codec<table_file_damage_test::liar> {
   static std::string name() { return codec_name<std::string>(); }
-  static void encode(const liar&, kv::encoder& out) {
+  static void encode(const table_file_damage_test::liar&, kv::encoder& out) {
     out.write_count(4'000'000'000);
     out.write_bytes("abc");
   }
-  static liar decode(kv::decoder&) { return {}; }
+  static table_file_damage_test::liar decode(kv::decoder&) { return {}; }
 };
+
+namespace table_file_damage_test {
 
 namespace {
 
@@ -342,3 +348,5 @@ TEST_CASE("a process that is killed while it loads, at any point, leaves no tabl
 }
 
 TEST_SUITE_END();
+
+}  // namespace table_file_damage_test

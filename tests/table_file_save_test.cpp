@@ -22,6 +22,8 @@
 #include "servers.hpp"
 #include "temporary_directory.hpp"
 
+namespace table_file_save_test {
+
 namespace {
 
 using kv::testing::probe;
@@ -37,20 +39,26 @@ struct nothing {};
 
 }  // namespace
 
+}  // namespace table_file_save_test
+
 template <>
-struct kv::codec<observed> {
-  static void encode(const observed&, kv::encoder& out) {
-    observed::at_encode();
+struct kv::codec<table_file_save_test::observed> {
+  static void encode(const table_file_save_test::observed&, kv::encoder& out) {
+    table_file_save_test::observed::at_encode();
     out.write(true);
   }
-  static observed decode(kv::decoder& in) { return in.read<bool>(), observed(); }
+  static table_file_save_test::observed decode(kv::decoder& in) {
+    return in.read<bool>(), table_file_save_test::observed();
+  }
 };
 
 template <>
-struct kv::codec<nothing> {
-  static void encode(const nothing&, kv::encoder&) {}
-  static nothing decode(kv::decoder&) { return {}; }
+struct kv::codec<table_file_save_test::nothing> {
+  static void encode(const table_file_save_test::nothing&, kv::encoder&) {}
+  static table_file_save_test::nothing decode(kv::decoder&) { return {}; }
 };
+
+namespace table_file_save_test {
 
 namespace {
 
@@ -322,3 +330,5 @@ TEST_CASE("a save that is refused memory, whichever, changes nothing" * doctest:
 }
 
 TEST_SUITE_END();
+
+}  // namespace table_file_save_test

@@ -19,6 +19,8 @@
 #include "temporary_directory.hpp"
 #include "threads.hpp"
 
+namespace table_file_test {
+
 namespace {
 
 using kv::testing::probe;
@@ -39,24 +41,28 @@ struct observed {
 
 }  // namespace
 
+}  // namespace table_file_test
+
 template <>
-struct kv::codec<observed> {
-  static void encode(const observed&, kv::encoder& out) { out.write(true); }
-  static observed decode(kv::decoder& in) {
+struct kv::codec<table_file_test::observed> {
+  static void encode(const table_file_test::observed&, kv::encoder& out) { out.write(true); }
+  static table_file_test::observed decode(kv::decoder& in) {
     in.read<bool>();
-    observed::look();
+    table_file_test::observed::look();
     return {};
   }
 };
 
 template <>
-struct kv::codec<point> {
-  static void encode(const point& p, kv::encoder& out) { out.write(p.x), out.write(p.y); }
-  static point decode(kv::decoder& in) {
+struct kv::codec<table_file_test::point> {
+  static void encode(const table_file_test::point& p, kv::encoder& out) { out.write(p.x), out.write(p.y); }
+  static table_file_test::point decode(kv::decoder& in) {
     const auto x = in.read<int>();
     return {x, in.read<double>()};
   }
 };
+
+namespace table_file_test {
 
 namespace {
 
@@ -344,3 +350,5 @@ TEST_CASE("a table is loaded for nobody, and for heirs") {
   CHECK(inherited.owner() == f.p.id());
   CHECK(inherited.lookup("milk") == 3);
 }
+
+}  // namespace table_file_test

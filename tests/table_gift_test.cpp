@@ -14,6 +14,8 @@
 #include "owners.hpp"
 #include "threads.hpp"
 
+namespace table_gift_test {
+
 using kv::testing::kill_and_await;
 using kv::testing::probe;
 
@@ -190,3 +192,5 @@ TEST_CASE("readers of a table that is passed to and fro find every row, always" 
   CHECK(missing == 0);
   CHECK(t.owner() == p.id());
 }
+
+}  // namespace table_gift_test

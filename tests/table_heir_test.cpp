@@ -17,6 +17,8 @@
 #include "reports.hpp"
 #include "threads.hpp"
 
+namespace table_heir_test {
+
 using kv::testing::kill_and_await;
 using kv::testing::probe;
 
@@ -230,3 +232,5 @@ TEST_CASE("what cannot be copied for an heir is reported, and he owns the table"
   CHECK(seen.all<kv::oddity_report>().at(0).what ==
         "leaves table shopping to an heir who is told nothing: copying what he is told threw");
 }
+
+}  // namespace table_heir_test

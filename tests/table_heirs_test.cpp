@@ -17,6 +17,8 @@
 #include "reports.hpp"
 #include "threads.hpp"
 
+namespace table_heirs_test {
+
 using kv::testing::kill_and_await;
 using kv::testing::probe;
 
@@ -252,3 +254,5 @@ TEST_CASE("names that come and go while their table passes from one to the next 
   const auto next = runtime.spawn_named<taker>("a");
   CHECK(t.owner() == next.id());
 }
+
+}  // namespace table_heirs_test

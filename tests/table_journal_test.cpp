@@ -3,6 +3,8 @@
 
 #include <kv/detail/write_journal.hpp>
 
+namespace table_journal_test {
+
 using kv::detail::write_journal;
 
 namespace {
@@ -76,3 +78,5 @@ TEST_CASE("a write that begins more than once, as engines check, is not overtake
   write(journal, far_from(1));
   CHECK_FALSE(mine.is_first_since(before));
 }
+
+}  // namespace table_journal_test

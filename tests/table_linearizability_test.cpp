@@ -12,6 +12,8 @@
 #include "table_clients.hpp"
 #include "threads.hpp"
 
+namespace table_linearizability_test {
+
 using kv::table_access;
 
 namespace {
@@ -191,3 +193,5 @@ TEST_CASE("an exploration finds a table that is not linearizable") {
 }
 
 TEST_SUITE_END();
+
+}  // namespace table_linearizability_test

@@ -18,6 +18,8 @@
 #include "managed.hpp"
 #include "threads.hpp"
 
+namespace table_manager_sweep_test {
+
 using kv::testing::probe;
 using namespace std::chrono_literals;
 
@@ -213,3 +215,5 @@ TEST_CASE_TEMPLATE("no count is lost by up to four kills, wherever a seed wants 
 }
 
 TEST_SUITE_END();
+
+}  // namespace table_manager_sweep_test

@@ -16,6 +16,8 @@
 #include "reports.hpp"
 #include "servers.hpp"
 
+namespace table_manager_test {
+
 using kv::testing::kill_and_await;
 using kv::testing::probe;
 using namespace std::chrono_literals;
@@ -316,3 +318,5 @@ TEST_SUITE("in simulation") {
     CHECK(owner_of(world, "t") == world.whereis("manager"));
   }
 }
+
+}  // namespace table_manager_test

@@ -17,6 +17,8 @@
 #include "reports.hpp"
 #include "threads.hpp"
 
+namespace table_ownerless_test {
+
 using kv::testing::kill_and_await;
 using kv::testing::probe;
 
@@ -206,3 +208,5 @@ TEST_CASE("rows, and what is said to heirs, are destroyed when nobody holds the 
     CHECK(*seen == 2);
   }
 }
+
+}  // namespace table_ownerless_test

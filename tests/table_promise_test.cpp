@@ -15,6 +15,8 @@
 #include "exploring.hpp"
 #include "owners.hpp"
 
+namespace table_promise_test {
+
 using kv::testing::kill_and_await;
 using kv::testing::probe;
 using namespace std::chrono_literals;
@@ -277,3 +279,5 @@ TEST_CASE("in whatever order promise, deadline and birth come, the table is give
 }
 
 TEST_SUITE_END();
+
+}  // namespace table_promise_test

@@ -18,6 +18,8 @@
 #include "exploring.hpp"
 #include "table_operations.hpp"
 
+namespace table_property_test {
+
 namespace {
 
 // Scripts -----------------------------------------------------------------------------------------------------------
@@ -254,3 +256,5 @@ TEST_CASE("what is no fault is not found") {
   CHECK_FALSE(search_in<vocabulary::ordered_set, set_model>().is_wrong);
   CHECK_FALSE(search_in<vocabulary::bag, bag_model>().is_wrong);
 }
+
+}  // namespace table_property_test

@@ -17,6 +17,8 @@
 #include "servers.hpp"
 #include "threads.hpp"
 
+namespace table_race_test {
+
 using kv::table_access;
 using kv::testing::probe;
 
@@ -235,3 +237,5 @@ TEST_CASE("tables come and go under one name while others look for it" * needs_t
   looks.join();
   CHECK(odd == 0);
 }
+
+}  // namespace table_race_test

@@ -13,6 +13,8 @@
 #include "table_kinds.hpp"
 #include "threads.hpp"
 
+namespace table_read_test {
+
 namespace {
 
 /// Counts how often it was copied.
@@ -270,3 +272,5 @@ TEST_CASE_TEMPLATE("keys of one hash that have no order are each met once", Kind
   check_all(met);
   CHECK(t.size() == 0);
 }
+
+}  // namespace table_read_test

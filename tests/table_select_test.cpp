@@ -15,6 +15,8 @@
 #include "refusal.hpp"
 #include "table_kinds.hpp"
 
+namespace table_select_test {
+
 namespace {
 
 constexpr auto all_rows = [](const auto&, const auto&) { return true; };
@@ -200,3 +202,5 @@ TEST_CASE_TEMPLATE("keys of one hash that have no order stay on one page", Kind,
   CHECK(page.next().rows.empty());
   CHECK(t.select_reverse(all_rows, 7).rows.size() == 300);
 }
+
+}  // namespace table_select_test

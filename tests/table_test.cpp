@@ -16,6 +16,8 @@
 #include "refusal.hpp"
 #include "servers.hpp"
 
+namespace table_test {
+
 using kv::table_access;
 using kv::testing::kill_and_await;
 using kv::testing::probe;
@@ -268,3 +270,5 @@ TEST_CASE("the next process in the slot of a dead owner owns nothing") {
     next.stop();
   }
 }
+
+}  // namespace table_test

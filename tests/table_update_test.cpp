@@ -16,6 +16,8 @@
 #include "servers.hpp"
 #include "threads.hpp"
 
+namespace table_update_test {
+
 using kv::table_access;
 using kv::testing::probe;
 
@@ -36,13 +38,17 @@ struct tripwire {
 
 }  // namespace
 
+}  // namespace table_update_test
+
 template <>
-struct std::hash<tripwire> {
-  std::size_t operator()(const tripwire& key) const {
+struct std::hash<table_update_test::tripwire> {
+  std::size_t operator()(const table_update_test::tripwire& key) const {
     if (key.on_hash) key.on_hash();
     return std::hash<int>{}(key.number);
   }
 };
+
+namespace table_update_test {
 
 TEST_CASE("an update that throws changes nothing, and the table goes on") {
   kv::runtime runtime({.threads = 1});
@@ -129,3 +135,5 @@ TEST_CASE("a table that is dropped during an operation says so, and never that a
     }
   }
 }
+
+}  // namespace table_update_test

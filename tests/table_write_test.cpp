@@ -16,6 +16,8 @@
 #include "table_kinds.hpp"
 #include "threads.hpp"
 
+namespace table_write_test {
+
 namespace {
 
 struct item {
@@ -184,3 +186,5 @@ TEST_CASE_TEMPLATE("of lists that share a key, one is new" * needs_threads, Kind
   }
   CHECK(both == 0);
 }
+
+}  // namespace table_write_test

@@ -13,6 +13,8 @@
 #include "servers.hpp"
 #include "threads.hpp"
 
+namespace task_test {
+
 using namespace std::chrono_literals;
 
 namespace {
@@ -227,3 +229,5 @@ TEST_CASE("a stream of no concurrency is refused, and tasks work only inside a p
       std::invalid_argument);
   CHECK_THROWS_AS(kv::async([] { return 1; }), std::logic_error);
 }
+
+}  // namespace task_test

@@ -11,6 +11,8 @@
 #include "reports.hpp"
 #include "servers.hpp"
 
+namespace timer_test {
+
 using namespace std::chrono_literals;
 
 namespace {
@@ -210,3 +212,5 @@ TEST_CASE("a runtime ends while timers are set") {
     kv::receive<std::string>();
   });
 }
+
+}  // namespace timer_test

@@ -9,6 +9,8 @@
 
 #include "reports.hpp"
 
+namespace tree_end_test {
+
 using kv::bucket;
 using kv::testing::kill_and_await;
 using kv::testing::probe;
@@ -169,3 +171,5 @@ TEST_CASE("a runtime with a running tree and busy clients ends") {
     for (const auto& crash : seen.all<kv::crash_report>()) FAIL_CHECK(kv::report(crash));
   }
 }
+
+}  // namespace tree_end_test

@@ -11,6 +11,8 @@
 
 #include "reports.hpp"
 
+namespace tree_test {
+
 using kv::bucket;
 using kv::testing::kill_and_await;
 using kv::testing::probe;
@@ -171,3 +173,5 @@ TEST_CASE("a stuck handler does not keep create from returning") {
   CHECK(seen.all<kv::handler_report>().size() == 1);
   CHECK(tree.events.count() == 0);
 }
+
+}  // namespace tree_test

@@ -11,6 +11,8 @@
 #include "reports.hpp"
 #include "servers.hpp"
 
+namespace unwind_test {
+
 using namespace std::chrono_literals;
 using kv::exit_reason;
 using kv::testing::exit_and_await;
@@ -269,3 +271,5 @@ TEST_CASE("a trapping process that is blocked is not disturbed by an exit signal
   CHECK(p.expect<int>() == 7);
   CHECK(p.expect<exit_reason>() == enough);
 }
+
+}  // namespace unwind_test

@@ -8,6 +8,7 @@
 #include <kv/events.hpp>
 #include <kv/testing.hpp>
 
+#include "cues.hpp"
 #include "reports.hpp"
 
 struct rain {
@@ -17,9 +18,6 @@ struct sun {
   int number;
 };
 using weather = kv::events<rain, sun>;
-
-struct go_on {};
-struct finished {};
 
 /// Has no time limit that a slow machine could meet, unless the test says so.
 class weather_station {

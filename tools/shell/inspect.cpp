@@ -28,12 +28,6 @@ void draw_buckets(std::ostream& out, const registry& names, std::string_view ind
   }
 }
 
-// An exception's text may have newlines.
-std::string on_one_line(std::string text) {
-  std::ranges::replace(text, '\n', ' ');
-  return text;
-}
-
 std::string whole_seconds(std::chrono::nanoseconds time) {
   return std::to_string(std::chrono::duration_cast<std::chrono::seconds>(time).count()) + " s";
 }

@@ -1,6 +1,5 @@
 #include "shell/session.hpp"
 
-#include <algorithm>
 #include <exception>
 #include <utility>
 
@@ -14,12 +13,6 @@ const char* const tree_is_gone = "DOWN: the tree has given up";
 bool has_command(std::string_view text) {
   const auto first = text.find_first_not_of(" \t\r");
   return first != std::string_view::npos && text[first] != '#';
-}
-
-// An error's text may quote what somebody typed, and what he typed may have newlines.
-std::string on_one_line(std::string text) {
-  std::ranges::replace(text, '\n', ' ');
-  return text;
 }
 
 }  // namespace

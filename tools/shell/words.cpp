@@ -135,4 +135,9 @@ partial_line split_partial(std::string_view before_cursor) {
   return line;
 }
 
+std::string on_one_line(std::string text) {
+  std::ranges::replace(text, '\n', ' ');
+  return text;
+}
+
 }  // namespace kv::shell

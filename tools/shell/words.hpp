@@ -42,4 +42,7 @@ struct partial_line {
 /// Splits a line that is still being typed: as split(), but quotes may be open.
 partial_line split_partial(std::string_view before_cursor);
 
+/// Returns a text without newlines: an exception's, or one that quotes what somebody typed, may have some.
+std::string on_one_line(std::string text);
+
 }  // namespace kv::shell

@@ -1,6 +1,6 @@
 // The engine of sets and bags: a hash table whose readers take no lock and wait for nobody.
 //
-// See rows.hpp for what it does. A table has 64 shards, chosen by the highest bits of the hash, so that the order of all
+// See rows.hpp for what it does. A table has 32 shards, chosen by the highest bits of the hash, so that the order of all
 // rows is that of their hashes, whatever the shards' sizes; a key that is not there has its place in it, too. Readers are
 // inside (epoch.hpp) while they look; writers hold the lock of the shard for as long as it takes to find and to store
 // a word. What they need is allocated before, and what they replace destroyed after. A shard grows alone: the new array

@@ -40,7 +40,8 @@ struct slot_word {
 /// last.
 class alignas(std::uint64_t) slot_array {  // its words follow it
  public:
-  static constexpr unsigned shard_bits = 6;
+  /// All locks of a table at once are fewer than 64: as many as ThreadSanitizer can follow.
+  static constexpr unsigned shard_bits = 5;
   /// Throws std::bad_alloc.
   static std::unique_ptr<slot_array> make(unsigned bits) {
     // Zeroed by the system when it is large, and then page by page, as it is used.
