@@ -58,7 +58,7 @@ std::string odd(const std::string& id, kv::pid who, const std::string& reason) {
 
 TEST_CASE("a supervisor that is killed while it waits for a child to end takes that child along") {
   reports seen;
-  kv::runtime runtime({.threads = 2, .on_report = seen.sink()});
+  kv::simulation runtime({.runtime = {.on_report = seen.sink()}});
   probe p(runtime);
   const auto s = supervise(runtime, {spec_of(p, "a"), with(kv::shutdown::infinity(), spec_of<stubborn_child>(p, "b"))});
   expect_ids<started>(p, 2);
@@ -66,6 +66,7 @@ TEST_CASE("a supervisor that is killed while it waits for a child to end takes t
   runtime.exit(s, exit_reason::shutdown);
   CHECK(p.expect<asked>().reason == exit_reason::shutdown);
   p.monitor(b);
+  runtime.run_until_idle();  // it has done with what it was asked
   kill_and_await(runtime, s);
   CHECK(p.expect<asked>().reason == exit_reason::killed);  // still linked, so it hears of the death
   CHECK(p.expect_down(b).reason == exit_reason::killed);   // and nobody outlives his parent

@@ -286,7 +286,7 @@ TEST_CASE("a file says what is in it") {
     CHECK(info.version == 1);
     CHECK(info.type == "set");
     CHECK(info.key == "string");
-    CHECK(info.value == "vector<(anonymous namespace)::point>");
+    CHECK(info.value == "vector<table_file_test::(anonymous namespace)::point>");
     CHECK(info.name == "shapes");
     CHECK(info.rows == 2);
     CHECK(info.bytes == std::filesystem::file_size(f.directory / "shapes"));
