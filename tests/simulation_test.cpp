@@ -141,7 +141,7 @@ TEST_CASE("a step is one message") {
   CHECK(world.step());
   CHECK(world.step());
   const auto last = world.trace().back();
-  CHECK_MESSAGE(last.find("handles (anonymous namespace)::tick") != std::string::npos, last);
+  CHECK_MESSAGE(last.find("handles simulation_test::(anonymous namespace)::tick") != std::string::npos, last);
   CHECK(world.run_until_idle() == 1);
   CHECK_FALSE(world.step());
   CHECK(c.call(&counter::ticks) == 3);
@@ -154,8 +154,8 @@ TEST_CASE("a test may choose whose turn it is") {
   a.send(tick{});
   b.send(tick{});
   world.step(b);
-  CHECK(world.processes_and_waits().find(to_string(a.id()) + " (anonymous namespace)::counter: can run") !=
-        std::string::npos);
+  CHECK(world.processes_and_waits().find(
+            to_string(a.id()) + " simulation_test::(anonymous namespace)::counter: can run") != std::string::npos);
   world.step(a);
   CHECK(text_of([&] { world.step(a); }).find("has nothing to do") != std::string::npos);
 }
@@ -168,7 +168,7 @@ TEST_CASE("a test may say what the next message has to be") {
   world.expect<tick>(c);
   const auto wrong = text_of([&] { world.expect<tick>(c); });
   CHECK(wrong.find("tests/simulation_test.cpp:") != std::string::npos);
-  CHECK(wrong.find("it handles (anonymous namespace)::tock") != std::string::npos);
+  CHECK(wrong.find("it handles simulation_test::(anonymous namespace)::tock") != std::string::npos);
   CHECK(wrong.find("seed 0, the last steps:") != std::string::npos);
   world.expect<tock>(c);  // it is still there
   CHECK(text_of([&] { world.expect<tock>(c); }).find("has no message to handle") != std::string::npos);
@@ -178,7 +178,7 @@ TEST_CASE("a failed expectation of a probe prints the seed and the last steps") 
   simulation world(5);
   probe p(world);
   const auto text = text_of([&] { p.expect<tick>(); });
-  CHECK(text.find("no (anonymous namespace)::tick came") != std::string::npos);
+  CHECK(text.find("no simulation_test::(anonymous namespace)::tick came") != std::string::npos);
   CHECK(text.find("seed 5, the last steps:") != std::string::npos);
 }
 
@@ -319,7 +319,8 @@ TEST_CASE("a deadlock is an error that lists who waits for what") {
   CHECK(text.find("deadlock") == 0);
   CHECK(text.find(to_string(a.id()) + " ") != std::string::npos);
   CHECK(text.find("waits for the answer of " + to_string(b.id())) != std::string::npos);
-  CHECK(text.find("waits for a message of (anonymous namespace)::tick since 0 s") != std::string::npos);
+  CHECK(text.find("waits for a message of simulation_test::(anonymous namespace)::tick since 0 s") !=
+        std::string::npos);
   CHECK(text.find("the last steps:") != std::string::npos);
 }
 

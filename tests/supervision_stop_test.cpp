@@ -7,6 +7,7 @@
 #include <kv/simulation.hpp>
 
 #include "children.hpp"
+#include "exploring.hpp"
 #include "reports.hpp"
 
 namespace supervision_stop_test {
@@ -209,7 +210,7 @@ TEST_CASE("ten thousand stubborn children of a dynamic supervisor take one timeo
   kv::simulation world({.runtime = {.on_report = seen.sink()}});
   probe p(world);
   const auto s = world.spawn<kv::dynamic_supervisor>(5s);
-  constexpr std::size_t count = 10'000;
+  constexpr auto count = affordable(10'000);
   s.call([to = p.id()](kv::dynamic_supervisor& self) {
     for (std::size_t i = 0; i < count; ++i) self.start_child<stubborn_child>(to, "stubborn");
   });
