@@ -3,6 +3,9 @@
 # Gives a target the warnings that all our code is written against.
 function(kv_warnings target)
   target_compile_options(${target} PRIVATE -Wall -Wextra -Wpedantic -Wconversion -Wshadow)
+  if(CMAKE_UNITY_BUILD AND CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
+    target_compile_options(${target} PRIVATE -Wno-subobject-linkage)  # it takes the files of a group for headers
+  endif()
   set_target_properties(${target} PROPERTIES COMPILE_WARNING_AS_ERROR "${KV_WARNINGS_AS_ERRORS}")
 endfunction()
 
