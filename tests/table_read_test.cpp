@@ -259,10 +259,10 @@ TEST_CASE_TEMPLATE("keys of one hash that have no order are each met once", Kind
   auto t = open_table<kv::table<faceless, int, Kind>>(runtime);
   for (int i = 0; i < 100; ++i) t.insert(i, i);
   const auto check_all = [](const std::vector<faceless>& met) {
-    std::set<int> numbers;
-    for (const auto& key : met) numbers.insert(key.number);
+    std::set<int> different;
+    for (const auto& key : met) different.insert(key.number);
     CHECK(met.size() == 100);
-    CHECK(numbers.size() == 100);
+    CHECK(different.size() == 100);
   };
   check_all(keys_of_all_rows(t));
   check_all(keys_forwards(t));
