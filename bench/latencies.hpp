@@ -63,13 +63,19 @@ class latencies {
   std::vector<std::size_t> long_;
 };
 
+/// A benchmark with the same counters, and what it is.
+struct latency_peer {
+  std::string name;
+  std::string what;
+};
+
 /// Adds a row for each counter, with a limit for the longest if there is one.
 inline void add_latency_rows(summary& table, const std::string& operation, const std::string& kv,
-                             const std::string& peer, bound limit_of_max = {}) {
+                             const latency_peer& peer, bound limit_of_max = {}) {
   for (const std::string share : {"p50", "p99", "p99.9", "max"}) {
-    table.add({.operation = operation + ", " + share + (peer.empty() ? "" : "; peer: before"),
+    table.add({.operation = operation + ", " + share + " (peer: " + peer.what + ")",
                .kv = kv,
-               .peer = peer,
+               .peer = peer.name,
                .what = measure::counted_nanoseconds,
                .counter = share,
                .limit = share == "max" ? limit_of_max : bound{}});

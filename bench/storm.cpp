@@ -143,7 +143,8 @@ void add_storm(summary& table) {
              .what = measure::messages,
              .counter = "mailbox",
              .limit = at_most(population_size)});
-  add_latency_rows(table, "lookup + get of others meanwhile", "storm/during", "storm/before");
+  add_latency_rows(table, "lookup + get of others meanwhile", "storm/during",
+                   {.name = "storm/before", .what = "before"});
 }
 
 }  // namespace kv::bench

@@ -9,7 +9,7 @@
 
 namespace kv::detail {
 
-reader_record::cell& reader_record::free_cell() {
+reader_record::cell& reader_record::other_free_cell() {
   auto* last = &cells.front();
   for (auto& each : cells) {
     if (each.row.load(std::memory_order_relaxed) == nullptr) return each;
@@ -53,6 +53,7 @@ reader_record& readers::enlist() {
 
 void readers::give_back(void* record) noexcept {
   mine_ = nullptr;
+  static_cast<reader_record*>(record)->memory.give_all();
   count_.fetch_sub(1, std::memory_order_relaxed);
   // Release pairs with the acquire of the next thread that takes it.
   static_cast<reader_record*>(record)->taken.store(false, std::memory_order_release);
@@ -60,40 +61,46 @@ void readers::give_back(void* record) noexcept {
 
 std::uint64_t readers::oldest() noexcept {
   epoch_.fetch_add(1);
-  auto result = std::numeric_limits<std::uint64_t>::max();
+  auto result = nobody;
   for (const auto* each = first_.load(); each != nullptr; each = each->next) {
     if (const auto since = each->inside_since.load()) result = std::min(result, since);
   }
   return result;
 }
 
-bool readers::can_see(const void* row) noexcept {
-  for (const auto* each = first_.load(); each != nullptr; each = each->next) {
-    if (each->inside_since.load() != 0) return true;
-  }
-  return keep(row);
-}
-
 template <class Is>
-bool readers::any_kept(Is is) noexcept {
-  for (const auto* each = first_.load(); each != nullptr; each = each->next) {
-    for (const auto& c : each->cells) {
-      if (is(c.row.load(std::memory_order_acquire))) return true;
-    }
-    for (const auto* more = each->cells.back().next.load(std::memory_order_acquire); more != nullptr;
-         more = more->next.load(std::memory_order_acquire)) {
-      if (is(more->row.load(std::memory_order_acquire))) return true;
-    }
+bool reader_record::any_kept(Is is) const noexcept {
+  for (const auto& each : cells) {
+    if (is(each.row.load(std::memory_order_acquire))) return true;
+  }
+  for (const auto* more = cells.back().next.load(std::memory_order_acquire); more != nullptr;
+       more = more->next.load(std::memory_order_acquire)) {
+    if (is(more->row.load(std::memory_order_acquire))) return true;
   }
   return false;
 }
 
+template <class Is>
+bool readers::any(Is is) noexcept {
+  for (const auto* each = first_.load(); each != nullptr; each = each->next) {
+    if (is(*each)) return true;
+  }
+  return false;
+}
+
+bool readers::can_see(const void* row) noexcept {
+  return any([row](const reader_record& each) {
+    return each.inside_since.load() != 0 || each.any_kept([row](const void* kept) { return kept == row; });
+  });
+}
+
 bool readers::keep(const void* row) noexcept {
-  return any_kept([row](const void* kept) { return kept == row; });
+  return any(
+      [row](const reader_record& each) { return each.any_kept([row](const void* kept) { return kept == row; }); });
 }
 
 bool readers::keep_any() noexcept {
-  return any_kept([](const void* kept) { return kept != nullptr; });
+  return any([](const reader_record& each) { return each.any_kept([](const void* kept) { return kept != nullptr; }); });
 }
 
 void readers::await_departure() noexcept {

@@ -31,7 +31,10 @@ class locked_rows {
 
   explicit locked_rows(std::uint64_t seed) : seed_(seed) {}
 
-  owned make(Key key, Stored value) const { return owned(new row{std::move(key), std::move(value)}); }
+  template <class K>
+  owned make(K&& key, Stored value) const {
+    return owned(new row{Key(std::forward<K>(key)), std::move(value)});
+  }
 
   kept find(key_arg key) const {
     const auto place = place_of(key);

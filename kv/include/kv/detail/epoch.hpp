@@ -22,6 +22,7 @@
 #include <limits>
 #include <utility>
 
+#include <kv/detail/cells.hpp>
 #include <kv/detail/table_guard.hpp>
 
 namespace kv::detail {
@@ -39,8 +40,18 @@ struct alignas(64) reader_record {
   unsigned depth = 0;             // the thread's own: how often it is inside
   std::atomic<bool> taken{true};  // by a living thread
   reader_record* next = nullptr;  // constant once it is in the list
+  cell_cache memory{};            // the thread's own
 
-  cell& free_cell();
+  /// Throws std::bad_alloc.
+  cell& free_cell() {
+    auto& first = cells.front();
+    return first.row.load(std::memory_order_relaxed) == nullptr ? first : other_free_cell();
+  }
+  template <class Is>
+  bool any_kept(Is is) const noexcept;
+
+ private:
+  cell& other_free_cell();
 };
 
 /// The records of all threads. A thread gets one when it first reads and gives it back when it ends; there are as many
@@ -49,9 +60,11 @@ class readers {
  public:
   static reader_record& mine() { return mine_ != nullptr ? *mine_ : enlist(); }
 
+  static reader_record* mine_or_null() noexcept { return mine_; }
+
   static std::uint64_t epoch() noexcept { return epoch_.load(std::memory_order_seq_cst); }
-  /// Begins a new epoch, and returns the oldest in which somebody entered who is still inside; the largest number when
-  /// nobody is. O(threads).
+  static constexpr auto nobody = std::numeric_limits<std::uint64_t>::max();
+  /// Begins a new epoch, and returns the oldest in which somebody entered who is still inside, or `nobody`. O(threads).
   static std::uint64_t oldest() noexcept;
   /// Tells whether somebody can still see a row that was just taken out. O(threads).
   static bool can_see(const void* row) noexcept;
@@ -69,7 +82,7 @@ class readers {
   static reader_record& enlist();
   static void give_back(void* record) noexcept;
   template <class Is>
-  static bool any_kept(Is is) noexcept;
+  static bool any(Is is) noexcept;
 
   inline static constinit thread_local reader_record* mine_ = nullptr;
   inline static constinit std::atomic<std::uint64_t> epoch_{1};

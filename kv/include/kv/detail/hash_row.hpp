@@ -10,6 +10,8 @@
 #include <utility>
 #include <vector>
 
+#include <kv/detail/cells.hpp>
+
 namespace kv::detail {
 
 template <class Row>
@@ -17,8 +19,10 @@ class row_batch;
 
 /// A row. Once published, its key and value never change: a write puts another row in its place.
 template <class Key, class Stored>
-struct hash_row {
-  hash_row(std::uint64_t hash_of_key, Key k, Stored v) : key(std::move(k)), value(std::move(v)), hash(hash_of_key) {}
+struct hash_row : in_cells {
+  template <class K>
+  hash_row(std::uint64_t hash_of_key, K&& k, Stored v)
+      : key(std::forward<K>(k)), value(std::move(v)), hash(hash_of_key) {}
 
   /// A row that is in no table any more is in a list.
   hash_row* next() const noexcept { return reinterpret_cast<hash_row*>(link_.load(std::memory_order_relaxed)); }

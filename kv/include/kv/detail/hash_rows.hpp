@@ -49,9 +49,11 @@ class hash_rows {
   /// Nobody uses it any more.
   ~hash_rows() { delete world_.load(std::memory_order_acquire); }
 
-  owned make(Key key, Stored value) const {
+  template <class K>
+  owned make(K&& key, Stored value) const {
     const auto hash = hash_of(key);
-    return std::make_unique<row>(hash, std::move(key), std::move(value));
+    fetch(hash);  // meanwhile the row is built
+    return std::make_unique<row>(hash, std::forward<K>(key), std::move(value));
   }
 
   // Read -------------------------------------------------------------------------------------------------------------
@@ -100,9 +102,8 @@ class hash_rows {
     return sum([](const shard& s) { return s.size(); });
   }
   std::size_t memory() const {
-    return sum([](const shard& s) {
-      return sizeof(s) + s.capacity() * sizeof(std::uint64_t) + s.size() * (sizeof(row) + sizeof(void*));
-    });
+    return sum(
+        [](const shard& s) { return sizeof(s) + s.capacity() * sizeof(std::uint64_t) + s.size() * sizeof(row); });
   }
 
  private:
@@ -118,7 +119,7 @@ class hash_rows {
     }
     shard& shard_of(std::uint64_t hash) noexcept { return shards[hash_rows::shard_of(hash)]; }
 
-    typename walk_type::array_pointers arrays{};  // all that a reader needs of it, in few lines
+    typename walk_type::array_words arrays{};  // all that a reader needs of it, in few lines
     std::array<shard, shard_count> shards;
     std::unique_ptr<world> next_spare;
   };
@@ -130,67 +131,67 @@ class hash_rows {
   }
 
   /// Inside.
-  const typename walk_type::array_pointers* arrays() const noexcept {
+  const typename walk_type::array_words* arrays() const noexcept {
     const auto* const all = world_.load(std::memory_order_seq_cst);  // (E1)
     return all == nullptr ? nullptr : &all->arrays;
+  }
+  static slot_array slots_of(const typename walk_type::array_words& all, std::uint64_t hash) noexcept {
+    return slot_array(all[shard_of(hash)].load(std::memory_order_seq_cst));  // (E1)
   }
   const row* search(key_arg key, std::uint64_t hash) const {
     const auto* const all = arrays();
     if (all == nullptr) return nullptr;
-    const auto* const found = shard::search((*all)[shard_of(hash)].load(std::memory_order_seq_cst), hash, is(key));
+    const auto* const found = shard::search(slots_of(*all, hash), hash, is(key));
     return found == nullptr ? nullptr : found->settled();
+  }
+  /// The cache line that a write looks at first sets out, and nobody waits for it.
+  void fetch(std::uint64_t hash) const noexcept {
+    if (const auto* const all = world_.load(std::memory_order_acquire)) {  // which is never freed
+      slots_of(all->arrays, hash).fetch(hash);
+    }
   }
   std::optional<typename walk_type::position> position(const Key* key) const {
     if (key == nullptr) return std::nullopt;
     return typename walk_type::position{hash_of(*key), key};
   }
 
-  /// Locks a shard of the world that is the table's; there is one afterwards.
-  std::pair<world*, lock> lock_shard(std::uint64_t hash) {
-    for (;;) {
-      auto* all = world_.load(std::memory_order_acquire);
-      if (all == nullptr) all = make_world();
-      lock held(all->shard_of(hash).mutex);
-      if (is_current(all)) return {all, std::move(held)};  // (H1)
-    }
-  }
   bool is_current(const world* all) const noexcept { return world_.load(std::memory_order_relaxed) == all; }
-  world* make_world() {
+  world& world_or_new() {
+    auto* const all = world_.load(std::memory_order_acquire);
+    return all != nullptr ? *all : make_world();
+  }
+  world& make_world() {
     const std::lock_guard held(spares_mutex_);
-    if (auto* const all = world_.load(std::memory_order_acquire)) return all;
+    if (auto* const all = world_.load(std::memory_order_acquire)) return *all;
     auto made = spares_ ? std::move(spares_) : std::make_unique<world>();
     spares_ = std::move(made->next_spare);
     world_.store(made.get(), std::memory_order_seq_cst);
-    return made.release();
+    return *made.release();
   }
 
   template <class Check>
   written write(key_arg key, std::uint64_t hash, owned next, expectation when, Check& check) {
-    written result;
     row_list<row> doomed;  // destroyed, as the result, outside the lock
     for (;;) {
-      auto [all, held] = lock_shard(hash);
-      auto& s = all->shard_of(hash);
+      auto& all = world_or_new();
+      auto& s = all.shard_of(hash);
+      lock held(s.mutex);
+      if (!is_current(&all)) continue;  // (H1)
       check();
       const auto where = s.find(hash, is(key));
-      if (!when.met_by(where.row)) {
-        result.before = kept::keeping(where.row);
-        return result;
+      if (!when.met_by(where.row)) return {.done = false, .before = kept::keeping(where.row)};
+      if (where.row == nullptr) {
+        if (next && !s.has_room()) {
+          grow(all, s, 1, held);
+          continue;
+        }
+        if (next) s.put(where, next.release());
+        return {.done = true};
       }
-      if (next && where.row == nullptr && !s.has_room()) {
-        grow(*all, s, 1, held);
-        continue;
-      }
-      result.done = true;
-      if (where.row != nullptr) kept::reserve();
-      if (next) {
-        s.put(where, next.release());
-      } else if (where.row != nullptr) {
-        s.erase(where);
-      }
+      kept::reserve();
+      next ? s.put(where, next.release()) : s.erase(where);
       when.let_go();
-      if (where.row != nullptr) result.before = s.gone.take(where.row, doomed);
-      return result;
+      return {.done = true, .before = s.gone.take(where.row, doomed)};
     }
   }
 
@@ -199,7 +200,7 @@ class hash_rows {
     if (!is_current(&all)) return held.unlock();  // (H1)
     const auto bits = s.bits_for(more);
     held.unlock();
-    auto fresh = slot_array::make(bits);
+    owned_slot_array fresh(slot_array::make(bits));
     held.lock();
     if (!is_current(&all) || s.has_room(more) || s.bits_for(more) > bits) return held.unlock();
     const auto old = s.move_to(std::move(fresh));

@@ -65,8 +65,7 @@ template <class Check>
 auto hash_rows<Key, Stored>::lock_for(const std::vector<owned>& rows, const std::vector<std::size_t>& chosen,
                                       Check& check) -> std::pair<world*, std::vector<lock>> {
   for (;;) {
-    auto* all = world_.load(std::memory_order_acquire);
-    if (all == nullptr) all = make_world();
+    auto* const all = &world_or_new();
     std::vector<lock> held;
     held.reserve(shard_count);
     std::vector<std::pair<shard*, std::size_t>> concerned;  // and how many rows come into each

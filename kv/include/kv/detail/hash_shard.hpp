@@ -28,7 +28,7 @@ namespace kv::detail {
 template <class Row>
 class alignas(64) hash_shard {
  public:
-  using array_pointer = std::atomic<slot_array*>;
+  using array_word = std::atomic<std::uint64_t>;  // of a slot_array
 
   hash_shard() = default;
   hash_shard(const hash_shard&) = delete;
@@ -39,14 +39,14 @@ class alignas(64) hash_shard {
   }
 
   /// Before anything else: where readers find its slots, apart from what writers write all the time.
-  void publish_at(array_pointer& where) noexcept { slots_ = &where; }
+  void publish_at(array_word& where) noexcept { slots_ = &where; }
 
   /// Inside. Returns the row of that key, whatever batch it belongs to; null when there is none.
   template <class IsKey>
-  static const Row* search(const slot_array* slots, std::uint64_t hash, IsKey is_key) {
-    if (slots == nullptr) return nullptr;
-    for (auto i = slots->home(hash);; i = slots->next(i)) {
-      const auto word = slots->load(i);
+  static const Row* search(slot_array slots, std::uint64_t hash, IsKey is_key) {
+    if (!slots) return nullptr;
+    for (auto i = slots.home(hash);; i = slots.next(i)) {
+      const auto word = slots.load(i);
       if (word == slot_word::empty) return nullptr;
       if (!slot_word::may_be(word, hash)) continue;
       const auto* const row = slot_word::row_of<const Row>(word);
@@ -64,11 +64,11 @@ class alignas(64) hash_shard {
   };
   template <class IsKey>
   place find(std::uint64_t hash, IsKey is_key) const {
-    const auto* const all = slots();
-    if (all == nullptr) return {};
+    const auto all = slots();
+    if (!all) return {};
     std::optional<std::size_t> reusable;
-    for (auto i = all->home(hash);; i = all->next(i)) {
-      const auto word = all->peek(i);
+    for (auto i = all.home(hash);; i = all.next(i)) {
+      const auto word = all.peek(i);
       if (word == slot_word::empty) return {.slot = reusable.value_or(i), .is_fresh = !reusable};
       if (word == slot_word::erased && !reusable) reusable = i;
       if (!slot_word::may_be(word, hash)) continue;
@@ -86,57 +86,59 @@ class alignas(64) hash_shard {
   }
   /// There is room.
   void put(const place& where, Row* row) noexcept {
-    slots()->store(where.slot, slot_word::make(row, row->hash));  // (S1), (S2)
+    slots().store(where.slot, slot_word::make(row, row->hash));  // (S1), (S2)
     live_ += where.row == nullptr;
     used_ += where.is_fresh;
   }
   void erase(const place& where) noexcept {
-    auto* const all = slots();
+    const auto all = slots();
     --live_;
-    if (all->peek(all->next(where.slot)) != slot_word::empty) {
-      all->store(where.slot, slot_word::erased);
+    if (all.peek(all.next(where.slot)) != slot_word::empty) {
+      all.store(where.slot, slot_word::erased);
       return;
     }
     auto i = where.slot;
     do {
-      all->store(i, slot_word::empty);  // (S3)
+      all.store(i, slot_word::empty);  // (S3)
       --used_;
-      i = all->previous(i);
-    } while (all->peek(i) == slot_word::erased);
+      i = all.previous(i);
+    } while (all.peek(i) == slot_word::erased);
   }
   /// Publishes an array that has the same rows, and returns the one it replaces: somebody may be inside. O(rows).
-  std::unique_ptr<slot_array> move_to(std::unique_ptr<slot_array> fresh) noexcept {
-    std::unique_ptr<slot_array> old(slots());
-    if (old != nullptr) copy_rows(*old, *fresh);
+  owned_slot_array move_to(owned_slot_array fresh) noexcept {
+    owned_slot_array old(slots());
+    if (old != nullptr) copy_rows(old.get(), fresh.get());
     used_ = live_;
-    slots_->store(fresh.release(), std::memory_order_seq_cst);
+    slots_->store(fresh.release().word(), std::memory_order_seq_cst);
     return old;  // (S4)
   }
   /// Takes out all rows, also those that wait. Nobody is inside, or finds this shard any more.
   void take_all(row_list<Row>& rows) noexcept {
     gone.take_all(rows);
-    const std::unique_ptr<slot_array> old(slots());
-    slots_->store(nullptr, std::memory_order_seq_cst);
+    const owned_slot_array old(slots());
+    slots_->store(0, std::memory_order_seq_cst);
     live_ = used_ = 0;
-    for (std::size_t i = 0; old != nullptr && i < old->size(); ++i) {
-      if (const auto word = old->peek(i); slot_word::is_row(word)) rows.push(slot_word::row_of<Row>(word));
+    for (std::size_t i = 0; i < old.get().size(); ++i) {
+      if (const auto word = old.get().peek(i); slot_word::is_row(word)) rows.push(slot_word::row_of<Row>(word));
     }
   }
   std::size_t size() const noexcept { return live_; }
-  std::size_t capacity() const noexcept { return slots() == nullptr ? 0 : slots()->size(); }
+  std::size_t capacity() const noexcept { return slots().size(); }
 
   std::mutex mutex;
   limbo<Row> gone;  // under mutex, as what follows
 
  private:
-  slot_array* slots() const noexcept { return slots_->load(std::memory_order_relaxed); }
+  slot_array slots() const noexcept { return slot_array(slots_->load(std::memory_order_relaxed)); }
 
   /// Begins behind an empty slot, so that rows of equal hashes keep their order.
-  static void copy_rows(const slot_array& from, slot_array& to) noexcept {
+  static void copy_rows(slot_array from, slot_array to) noexcept {
     std::size_t i = 0;
     while (from.peek(i) != slot_word::empty) ++i;
     for (std::size_t n = 0; n < from.size(); ++n, i = from.next(i)) {
       const auto word = from.peek(i);
+      const auto later = from.peek(from.next(i, 16));  // on its way, while those before it are copied
+      if (slot_word::is_row(later)) __builtin_prefetch(&slot_word::row_of<Row>(later)->hash);
       if (!slot_word::is_row(word)) continue;
       auto slot = to.home(slot_word::row_of<Row>(word)->hash);
       while (to.peek(slot) != slot_word::empty) slot = to.next(slot);
@@ -144,7 +146,7 @@ class alignas(64) hash_shard {
     }
   }
 
-  array_pointer* slots_ = nullptr;
+  array_word* slots_ = nullptr;
   std::size_t live_ = 0;  // rows
   std::size_t used_ = 0;  // slots that are not empty
 };

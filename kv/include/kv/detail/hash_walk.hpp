@@ -26,7 +26,7 @@ namespace kv::detail {
 template <class Row>
 class hash_walk {
  public:
-  using array_pointers = std::array<std::atomic<slot_array*>, std::size_t{1} << slot_array::shard_bits>;
+  using array_words = std::array<std::atomic<std::uint64_t>, std::size_t{1} << slot_array::shard_bits>;
   using key_type = std::remove_const_t<decltype(Row::key)>;
 
   /// From where a walk goes on.
@@ -36,18 +36,18 @@ class hash_walk {
   };
 
   /// `arrays` may be null: there are no rows.
-  explicit hash_walk(const array_pointers* arrays) noexcept : arrays_(arrays) {}
+  explicit hash_walk(const array_words* arrays) noexcept : arrays_(arrays) {}
 
   template <class Visit>
   bool forward(const std::optional<position>& after, std::size_t limit, Visit f) {
     if (arrays_ == nullptr) return false;
     for (std::size_t i = after ? shard_of(after->hash) : 0; i < arrays_->size(); ++i) {
-      const auto* const slots = (*arrays_)[i].load(std::memory_order_seq_cst);
-      if (slots == nullptr) continue;
+      const slot_array slots((*arrays_)[i].load(std::memory_order_seq_cst));
+      if (!slots) continue;
       const bool is_first = after && i == shard_of(after->hash);
-      for (auto home = is_first ? slots->home(after->hash) : 0; home < slots->size();) {
-        const auto end = std::min(slots->size(), home + std::max(limit, least));
-        collect(*slots, home, end);
+      for (auto home = is_first ? slots.home(after->hash) : 0; home < slots.size();) {
+        const auto end = std::min(slots.size(), home + std::max(limit, least));
+        collect(slots, home, end);
         home = end;
         if (is_first) drop_until(*after);
         if (found_.empty()) continue;
@@ -61,12 +61,12 @@ class hash_walk {
   bool backward(const std::optional<position>& before, std::size_t limit, Visit f) {
     if (arrays_ == nullptr) return false;
     for (std::size_t i = before ? shard_of(before->hash) + 1 : arrays_->size(); i-- > 0;) {
-      const auto* const slots = (*arrays_)[i].load(std::memory_order_seq_cst);
-      if (slots == nullptr) continue;
+      const slot_array slots((*arrays_)[i].load(std::memory_order_seq_cst));
+      if (!slots) continue;
       const bool is_first = before && i == shard_of(before->hash);
-      for (auto end = is_first ? slots->home(before->hash) + 1 : slots->size(); end > 0;) {
+      for (auto end = is_first ? slots.home(before->hash) + 1 : slots.size(); end > 0;) {
         const auto home = end - std::min(end, std::max(limit, least));
-        collect(*slots, home, end);
+        collect(slots, home, end);
         end = home;
         if (is_first) drop_from(*before);
         if (found_.empty()) continue;
@@ -83,7 +83,7 @@ class hash_walk {
   static std::size_t shard_of(std::uint64_t hash) noexcept { return hash >> (64 - slot_array::shard_bits); }
 
   /// Finds the rows that are at home in [home, end), in order.
-  void collect(const slot_array& slots, std::size_t home, std::size_t end) {
+  void collect(slot_array slots, std::size_t home, std::size_t end) {
     found_.clear();
     auto i = home;
     for (std::size_t n = 0; n < slots.size(); ++n, i = slots.next(i)) {
@@ -119,7 +119,7 @@ class hash_walk {
     std::erase_if(found_, [&](const Row* row) { return !precedes(*row, p.hash, *p.key); });
   }
 
-  const array_pointers* arrays_;
+  const array_words* arrays_;
   std::vector<const Row*> found_;
 };
 

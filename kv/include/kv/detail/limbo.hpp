@@ -88,7 +88,10 @@ class limbo {
       waiting_ = std::move(fresh_);
       since_ = readers::epoch();  // (L1), by (E2): after they were taken out
     }
-    if (readers::oldest() > since_) {
+    const auto oldest = readers::oldest();
+    if (oldest > since_) {
+      if (oldest == readers::nobody)
+        while (auto* const row = fresh_.pop()) waiting_.push(row);
       while (auto* const row = waiting_.pop()) (readers::keep(row) ? fresh_ : doomed).push(row);
     }
     next_look_ = fresh_.size() + 1 + readers::count();

@@ -9,6 +9,7 @@
 #include <type_traits>
 #include <utility>
 
+#include <kv/detail/cells.hpp>
 #include <kv/detail/key_digest.hpp>
 #include <kv/detail/key_view.hpp>
 
@@ -16,8 +17,9 @@ namespace kv::detail {
 
 /// A row. Once published, its key and value never change: a write puts another row in its place.
 template <class Key, class Stored>
-struct ordered_row {
-  ordered_row(Key k, Stored v) : key(std::move(k)), value(std::move(v)) {}
+struct ordered_row : in_cells {
+  template <class K>
+  ordered_row(K&& k, Stored v) : key(std::forward<K>(k)), value(std::move(v)) {}
 
   const Key key;
   const Stored value;
@@ -35,7 +37,7 @@ struct ordered_row {
 /// (N1) All first keys have `skip_` characters in common, and each entry has the digest of what follows them. So a search
 ///      looks at the keys of few entries, and finds the others in the node itself.
 template <class Row>
-class ordered_node {
+class ordered_node : public in_cells {
   using key_type = std::remove_const_t<decltype(Row::key)>;
   using digest = key_digest<key_type>;
 

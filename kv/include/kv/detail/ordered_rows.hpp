@@ -49,7 +49,10 @@ class ordered_rows {
     take_apart(root_.load(std::memory_order_acquire), doomed);
   }
 
-  owned make(Key key, Stored value) const { return std::make_unique<row>(std::move(key), std::move(value)); }
+  template <class K>
+  owned make(K&& key, Stored value) const {
+    return std::make_unique<row>(std::forward<K>(key), std::move(value));
+  }
 
   // Read -------------------------------------------------------------------------------------------------------------
 
@@ -130,7 +133,7 @@ class ordered_rows {
   }
   std::size_t memory() const {
     const std::lock_guard lock(mutex_);
-    return (nodes_ + spares_.size()) * sizeof(node) + size_ * (sizeof(row) + sizeof(void*));
+    return (nodes_ + spares_.size()) * sizeof(node) + size_ * sizeof(row);
   }
 
  private:

@@ -5,9 +5,9 @@
 #include <cassert>
 #include <cstddef>
 #include <cstdint>
-#include <cstdlib>
 #include <memory>
-#include <new>
+
+#include <kv/detail/cells.hpp>
 
 namespace kv::detail {
 
@@ -19,11 +19,7 @@ struct slot_word {
   static constexpr std::uint64_t erased = 1;  // its tag is even, which no row's is
 
   static std::uint64_t tag_of(std::uint64_t hash) noexcept { return (hash & 0xffffU) | 1U; }
-  static std::uint64_t make(const void* row, std::uint64_t hash) noexcept {
-    const auto address = reinterpret_cast<std::uint64_t>(row);
-    assert(address >> address_bits == 0 && "addresses of user space have 48 bits");
-    return address | tag_of(hash) << address_bits;
-  }
+  static std::uint64_t make(const void* row, std::uint64_t hash) noexcept { return join(row, tag_of(hash)); }
   template <class Row>
   static Row* row_of(std::uint64_t word) noexcept {
     return reinterpret_cast<Row*>(word & ((std::uint64_t{1} << address_bits) - 1));
@@ -31,51 +27,74 @@ struct slot_word {
   static bool is_row(std::uint64_t word) noexcept { return word > erased; }
   static bool may_be(std::uint64_t word, std::uint64_t hash) noexcept { return word >> address_bits == tag_of(hash); }
 
- private:
   static constexpr unsigned address_bits = 48;
+  static std::uint64_t join(const void* where, std::uint64_t what) noexcept {
+    const auto address = reinterpret_cast<std::uint64_t>(where);
+    assert(address >> address_bits == 0 && "addresses of user space have 48 bits");
+    return address | what << address_bits;
+  }
 };
 
 /// Slots in the order of hashes: those bits of a hash that follow the ones that choose the shard say where a row is at
 /// home, and it stands there or in the first slot after it that was free. A power of two of them; the first follows the
 /// last.
-class alignas(std::uint64_t) slot_array {  // its words follow it
+///
+/// This only tells where the slots are and how many, as a word that readers load at once; owned_slot_array owns them.
+class slot_array {
  public:
   /// All locks of a table at once are fewer than 64: as many as ThreadSanitizer can follow.
   static constexpr unsigned shard_bits = 5;
-  /// Throws std::bad_alloc.
-  static std::unique_ptr<slot_array> make(unsigned bits) {
-    // Zeroed by the system when it is large, and then page by page, as it is used.
-    auto* const memory = std::calloc(1, sizeof(slot_array) + (sizeof(std::uint64_t) << bits));
-    if (memory == nullptr) throw std::bad_alloc();
-    return std::unique_ptr<slot_array>(new (memory) slot_array(bits));
-  }
-  static void operator delete(void* memory) noexcept { std::free(memory); }
-  static void* operator new(std::size_t, void* memory) noexcept { return memory; }
 
-  std::size_t size() const noexcept { return std::size_t{1} << bits_; }
-  unsigned bits() const noexcept { return bits_; }
+  slot_array() = default;
+  slot_array(std::nullptr_t) noexcept {}
+  explicit slot_array(std::uint64_t word) noexcept
+      : words_(slot_word::row_of<slot>(word)),
+        bits_(static_cast<unsigned>(word >> slot_word::address_bits)),
+        mask_((std::size_t{1} << bits_) - 1) {}
+  /// Throws std::bad_alloc.
+  static slot_array make(unsigned bits) {
+    return slot_array(slot_word::join(allocate_array(sizeof(slot) << bits), bits));
+  }
+  void free() const noexcept {
+    if (words_ != nullptr) free_array(words_, sizeof(slot) << bits_);
+  }
+
+  std::uint64_t word() const noexcept { return words_ == nullptr ? 0 : slot_word::join(words_, bits_); }
+  explicit operator bool() const noexcept { return words_ != nullptr; }
+  bool operator==(const slot_array&) const = default;
+
+  std::size_t size() const noexcept { return words_ == nullptr ? 0 : mask_ + 1; }
   std::size_t home(std::uint64_t hash) const noexcept { return hash << shard_bits >> (64 - bits_); }
-  std::size_t next(std::size_t i) const noexcept { return (i + 1) & (size() - 1); }
-  std::size_t previous(std::size_t i) const noexcept { return (i - 1) & (size() - 1); }
+  std::size_t next(std::size_t i, std::size_t by = 1) const noexcept { return (i + by) & mask_; }
+  std::size_t previous(std::size_t i) const noexcept { return (i - 1) & mask_; }
 
   /// Sequentially consistent, as (E1) demands. On x86 and ARM that costs a reader no more than acquire, with which it
   /// sees the row that the word leads to.
-  std::uint64_t load(std::size_t i) const noexcept { return words()[i].load(std::memory_order_seq_cst); }
+  std::uint64_t load(std::size_t i) const noexcept { return words_[i].load(std::memory_order_seq_cst); }
   /// The holder of the shard's lock reads what he, or who held it before, has written.
-  std::uint64_t peek(std::size_t i) const noexcept { return words()[i].load(std::memory_order_relaxed); }
+  std::uint64_t peek(std::size_t i) const noexcept { return words_[i].load(std::memory_order_relaxed); }
   /// The holder of the shard's lock.
-  void store(std::size_t i, std::uint64_t word) noexcept { words()[i].store(word, std::memory_order_seq_cst); }
+  void store(std::size_t i, std::uint64_t word) const noexcept { words_[i].store(word, std::memory_order_seq_cst); }
   /// The only one who knows this array.
-  void fill(std::size_t i, std::uint64_t word) noexcept { words()[i].store(word, std::memory_order_relaxed); }
-
- private:
-  explicit slot_array(unsigned bits) noexcept : bits_(bits) {}
-  std::atomic<std::uint64_t>* words() noexcept { return reinterpret_cast<std::atomic<std::uint64_t>*>(this + 1); }
-  const std::atomic<std::uint64_t>* words() const noexcept {
-    return reinterpret_cast<const std::atomic<std::uint64_t>*>(this + 1);
+  void fill(std::size_t i, std::uint64_t word) const noexcept { words_[i].store(word, std::memory_order_relaxed); }
+  /// Asks for the cache line in which a search begins, and does not wait for it. Anybody: the array may be gone.
+  void fetch(std::uint64_t hash) const noexcept {
+    if (words_ != nullptr) __builtin_prefetch(words_ + home(hash));
   }
 
-  const unsigned bits_;
+ private:
+  using slot = std::atomic<std::uint64_t>;
+
+  slot* words_ = nullptr;
+  unsigned bits_ = 0;
+  std::size_t mask_ = 0;
 };
+
+struct slot_array_deleter {
+  using pointer = slot_array;
+  void operator()(slot_array each) const noexcept { each.free(); }
+};
+/// Slots that readers do not know, yet or any more.
+using owned_slot_array = std::unique_ptr<slot_array, slot_array_deleter>;
 
 }  // namespace kv::detail

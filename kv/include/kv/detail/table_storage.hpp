@@ -229,7 +229,7 @@ class table_storage final : public table_base {
 
  private:
   written put_now(key_arg key, stored value, expectation when) {
-    auto next = rows.make(Key(key), std::move(value));
+    auto next = rows.make(key, std::move(value));
     typename journal::entry entry(writes);
     entry.template concerns<Key>(key);
     return rows.put(std::move(next), when, [&] { check_write(), entry.begin(); });

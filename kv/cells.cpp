@@ -1,0 +1,230 @@
+#include <kv/detail/cells.hpp>
+
+#include <algorithm>
+#include <bit>
+#include <cassert>
+#include <cstdint>
+#include <cstdlib>
+#include <cstring>
+#include <utility>
+
+#include <sys/mman.h>
+
+#include <kv/detail/epoch.hpp>
+
+#include "allocation.hpp"
+
+namespace kv::detail {
+
+namespace {
+
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+constexpr bool is_sanitized = true;
+#elif defined(__has_feature)
+constexpr bool is_sanitized = __has_feature(address_sanitizer) || __has_feature(thread_sanitizer);
+#else
+constexpr bool is_sanitized = false;
+#endif
+
+/// As large as a large page, or a multiple of it, it stands on such pages, if the system has some.
+void* allocate_aligned(std::size_t size) {
+  void* const memory = std::aligned_alloc(slabs::slab_size, size);
+  if (memory == nullptr) throw std::bad_alloc();
+#ifdef MADV_HUGEPAGE
+  if (size >= slabs::slab_size) ::madvise(memory, size, MADV_HUGEPAGE);  // it does as well without
+#endif
+  return memory;
+}
+
+constexpr unsigned most = 64;  // cells of one size that a thread keeps
+
+template <std::size_t... i>
+constexpr std::array<slabs, sizeof...(i)> slabs_of_sizes(std::index_sequence<i...>) {
+  return {slabs((i + 1) * sizeof(void*))...};
+}
+constinit std::array all_slabs = slabs_of_sizes(std::make_index_sequence<cell_cache::largest / sizeof(void*)>());
+
+slabs& slabs_of(std::size_t size) noexcept { return all_slabs[(size - 1) / sizeof(void*)]; }
+
+}  // namespace
+
+/// Stands at the beginning of its memory; a bit for each cell follows, and the cells stand at the end.
+struct alignas(64) slab {
+  slab* next = nullptr;  // in the list of those that have a cell to give
+  slab* previous = nullptr;
+  std::byte* end = nullptr;
+  std::size_t cells = 0;
+  std::size_t used = 0;   // handed out
+  std::size_t first = 0;  // no word of bits before this one has one set
+
+  static slab& of(const free_cell* cell) noexcept {
+    return *reinterpret_cast<slab*>(reinterpret_cast<std::uintptr_t>(cell) & ~(slabs::slab_size - 1));
+  }
+  /// A small one begins like any other, and ends early: for few cells a large page is too much memory.
+  static slab* make(std::size_t cell_size, bool is_small) {
+    const auto size = is_small ? small_size : slabs::slab_size;
+    auto* const memory = static_cast<std::byte*>(allocate_aligned(size));
+    auto* const made = new (memory) slab;
+    made->end = memory + size;
+    made->cells = (size - sizeof(slab) - sizeof(std::uint64_t)) * 8 / (cell_size * 8 + 1);
+    for (std::size_t i = 0; i < made->cells; i += 64) {
+      made->bits()[i / 64] = ~std::uint64_t{0} >> (64 - std::min<std::size_t>(64, made->cells - i));
+    }
+    return made;
+  }
+
+  bool is_empty() const noexcept { return used == cells; }
+  /// There is one. The lowest: cells that are taken together lie together, whoever had them before.
+  free_cell* take(std::size_t cell_size) noexcept {
+    while (bits()[first] == 0) ++first;
+    const auto i = first * 64 + static_cast<std::size_t>(std::countr_zero(bits()[first]));
+    bits()[first] &= bits()[first] - 1;
+    ++used;
+    return new (end - cell_size * (cells - i)) free_cell{nullptr};
+  }
+  void give(const free_cell* cell, std::size_t cell_size) noexcept {
+    const auto distance = static_cast<std::size_t>(end - reinterpret_cast<const std::byte*>(cell));
+    const auto i = cells - distance / cell_size;
+    assert((bits()[i / 64] >> i % 64 & 1) == 0 && "a cell was released twice");
+    bits()[i / 64] |= std::uint64_t{1} << i % 64;
+    first = std::min(first, i / 64);
+    --used;
+  }
+
+ private:
+  static constexpr std::size_t small_size = std::size_t{64} << 10U;
+
+  std::uint64_t* bits() noexcept { return reinterpret_cast<std::uint64_t*>(this + 1); }
+};
+
+free_cell* slabs::take(unsigned count) {
+  std::unique_lock lock(mutex_);
+  while (first_ == nullptr) {
+    const bool is_small = count_ == 0 && cell_size_ <= cell_cache::largest;
+    lock.unlock();
+    auto* const made = slab::make(cell_size_, is_small);  // the system clears its memory: nobody waits for that
+    lock.lock();
+    link(*made);
+    ++count_;
+  }
+  free_cell* result = nullptr;
+  for (auto** end = &result; count > 0 && !first_->is_empty(); --count, end = &(*end)->next) {
+    *end = first_->take(cell_size_);
+  }
+  if (first_->is_empty()) unlink(*first_);
+  return result;
+}
+
+void slabs::give(free_cell* cells) noexcept {
+  slab* unused = nullptr;
+  {
+    const std::lock_guard lock(mutex_);
+    while (cells != nullptr) {
+      auto* const cell = std::exchange(cells, cells->next);
+      auto& home = slab::of(cell);
+      if (home.is_empty()) link(home);
+      home.give(cell, cell_size_);
+      if (home.used > 0 || first_ == last_) continue;  // (C2)
+      unlink(home);
+      --count_;
+      home.next = std::exchange(unused, &home);
+    }
+  }
+  while (unused != nullptr) std::free(std::exchange(unused, unused->next));
+}
+
+std::size_t slabs::count() const {
+  const std::lock_guard lock(mutex_);
+  return count_;
+}
+
+void slabs::link(slab& s) noexcept {
+  s.previous = last_;
+  s.next = nullptr;
+  (last_ == nullptr ? first_ : last_->next) = &s;
+  last_ = &s;
+}
+
+void slabs::unlink(slab& s) noexcept {
+  (s.previous == nullptr ? first_ : s.previous->next) = s.next;
+  (s.next == nullptr ? last_ : s.next->previous) = s.previous;
+}
+
+void* cell_cache::take(std::size_t size) {
+  auto& mine = magazines_[(size - 1) / sizeof(void*)];
+  if (mine.first == nullptr) [[unlikely]]
+    fill(mine, size);
+  --mine.count;
+  return std::exchange(mine.first, mine.first->next);
+}
+
+void cell_cache::put(void* cell, std::size_t size) noexcept {
+  auto& mine = magazines_[(size - 1) / sizeof(void*)];
+  mine.first = new (cell) free_cell{mine.first};
+  if (++mine.count == most) [[unlikely]]
+    halve(mine, size);
+}
+
+void cell_cache::fill(magazine& mine, std::size_t size) {
+  mine.first = slabs_of(size).take(most / 2);
+  for (const auto* each = mine.first; each != nullptr; each = each->next) ++mine.count;
+}
+
+void cell_cache::halve(magazine& mine, std::size_t size) noexcept {
+  // The upper half stays: it may still be in a cache.
+  auto* last = mine.first;
+  for (unsigned n = 1; n < most / 2; ++n) last = last->next;
+  mine.count = most / 2;
+  slabs_of(size).give(std::exchange(last->next, nullptr));
+}
+
+void cell_cache::give_all() noexcept {
+  for (std::size_t i = 0; i < magazines_.size(); ++i) {
+    if (auto& each = magazines_[i]; each.first != nullptr) all_slabs[i].give(std::exchange(each, {}).first);
+  }
+}
+
+void cell_cache::give(void* cell, std::size_t size) noexcept { slabs_of(size).give(new (cell) free_cell{nullptr}); }
+
+void* in_cells::operator new(std::size_t size) {
+  if (is_sanitized || size > cell_cache::largest) return ::operator new(size);
+  fail_on_purpose();
+  return readers::mine().memory.take(size);
+}
+
+void in_cells::operator delete(void* what, std::size_t size) noexcept {
+  if (is_sanitized || size > cell_cache::largest) return ::operator delete(what, size);
+  auto* const mine = readers::mine_or_null();
+  return mine != nullptr ? mine->memory.put(what, size) : cell_cache::give(what, size);
+}
+
+namespace {
+
+/// Of smaller arrays a table has no more than a few pages; two of the next larger ones have no place in a slab.
+constexpr std::size_t smallest_array = std::size_t{16} << 10U;
+constexpr std::size_t largest_array = std::size_t{512} << 10U;
+
+constinit slabs array_slabs[] = {slabs(smallest_array),     slabs(smallest_array * 2),  slabs(smallest_array * 4),
+                                 slabs(smallest_array * 8), slabs(smallest_array * 16), slabs(largest_array)};
+
+slabs* array_slabs_of(std::size_t bytes) noexcept {
+  if (is_sanitized || bytes < smallest_array || bytes > largest_array) return nullptr;
+  return &array_slabs[std::bit_width(bytes / smallest_array) - 1];
+}
+
+}  // namespace
+
+void* allocate_array(std::size_t bytes) {
+  if (auto* const all = array_slabs_of(bytes)) return std::memset(all->take(1), 0, bytes);
+  if (bytes >= slabs::slab_size) return std::memset(allocate_aligned(bytes), 0, bytes);
+  void* const memory = std::calloc(1, bytes);
+  if (memory == nullptr) throw std::bad_alloc();
+  return memory;
+}
+
+void free_array(void* memory, std::size_t bytes) noexcept {
+  if (auto* const all = array_slabs_of(bytes)) return all->give(new (memory) free_cell{nullptr});
+  std::free(memory);
+}
+
+}  // namespace kv::detail

@@ -1,0 +1,95 @@
+// Memory for tables: cells of one size, close together.
+//
+// A table is read at random, so what a read costs is the pages and cache lines that it touches. Cells stand side by side
+// in slabs, each as large as a large page of the system, and on one where it has them. A thread keeps some free cells of
+// each size, and exchanges them with the slabs by the magazine: so it mostly takes no lock. After Bonwick, "The Slab
+// Allocator" (USENIX 1994), and Bonwick and Adams, "Magazines and Vmem" (USENIX 2001).
+//
+// (C1) A cell is used, or in the magazine of one thread, or in its slab.
+// (C2) A slab to which all its cells have come back is given back to the system; of each size, one may be kept.
+#pragma once
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <mutex>
+#include <new>
+
+namespace kv::detail {
+
+/// A cell that nobody uses.
+struct free_cell {
+  free_cell* next;
+};
+
+struct slab;
+
+/// All cells of one size that no thread has. Any thread may call this, and waits for others no longer than it takes to
+/// move a magazine's worth.
+class slabs {
+ public:
+  static constexpr std::size_t slab_size = std::size_t{2} << 20U;
+
+  /// Bytes of a cell: a multiple of the size of a pointer.
+  constexpr explicit slabs(std::size_t cell_size) noexcept : cell_size_(cell_size) {}
+
+  /// Returns some cells, and at most so many. Throws std::bad_alloc.
+  free_cell* take(unsigned count);
+  void give(free_cell* cells) noexcept;
+  /// How many slabs there are.
+  std::size_t count() const;
+
+ private:
+  void link(slab& s) noexcept;
+  void unlink(slab& s) noexcept;
+
+  const std::size_t cell_size_;
+  mutable std::mutex mutex_;
+  // Under mutex_: those that have a cell to give. The first is in use; so the others can become empty.
+  slab* first_ = nullptr;
+  slab* last_ = nullptr;
+  std::size_t count_ = 0;
+};
+
+/// The free cells of one thread.
+class cell_cache {
+ public:
+  static constexpr std::size_t largest = 1024;  // bytes; larger ones are malloc's business
+
+  /// Throws std::bad_alloc.
+  void* take(std::size_t size);
+  void put(void* cell, std::size_t size) noexcept;
+  /// Keeps none.
+  void give_all() noexcept;
+
+  /// For who has no cache.
+  static void give(void* cell, std::size_t size) noexcept;
+
+ private:
+  struct magazine {
+    free_cell* first = nullptr;
+    unsigned count = 0;
+  };
+  static void fill(magazine& mine, std::size_t size);
+  static void halve(magazine& mine, std::size_t size) noexcept;
+
+  std::array<magazine, largest / sizeof(void*)> magazines_{};
+};
+
+/// What derives from this and is made by `new` stands in a cell. Not under a sanitizer, which would not see when it is
+/// used after its end; and neither does what is larger than `largest`, or asks for an alignment of its own.
+struct in_cells {
+  static void* operator new(std::size_t size);
+  static void* operator new(std::size_t size, std::align_val_t alignment) { return ::operator new(size, alignment); }
+  static void operator delete(void* what, std::size_t size) noexcept;
+  static void operator delete(void* what, std::size_t size, std::align_val_t alignment) noexcept {
+    ::operator delete(what, size, alignment);
+  }
+};
+
+/// Zeroed memory for an array: so many bytes, a power of two. On a large page where that is worth it. Throws
+/// std::bad_alloc.
+void* allocate_array(std::size_t bytes);
+void free_array(void* memory, std::size_t bytes) noexcept;
+
+}  // namespace kv::detail
