@@ -2,12 +2,16 @@
 #pragma once
 
 #include <algorithm>
+#include <array>
 #include <concepts>
 #include <cstddef>
 #include <cstdint>
+#include <cstring>
 #include <limits>
 #include <string>
 #include <string_view>
+
+#include <boost/endian/conversion.hpp>
 
 namespace kv::detail {
 
@@ -16,14 +20,12 @@ namespace kv::detail {
 template <class Key>
 struct key_digest {
   static std::size_t common(const Key& /*a*/, const Key& /*b*/) noexcept { return 0; }
-  static int compare_start(const Key& /*a*/, const Key& /*b*/, std::size_t /*length*/) noexcept { return 0; }
   static std::uint64_t of(const Key& /*key*/, std::size_t /*skip*/) noexcept { return 0; }
 };
 
 template <std::integral Key>
 struct key_digest<Key> {
   static std::size_t common(Key /*a*/, Key /*b*/) noexcept { return 0; }
-  static int compare_start(Key /*a*/, Key /*b*/, std::size_t /*length*/) noexcept { return 0; }
   static std::uint64_t of(Key key, std::size_t /*skip*/) noexcept {
     // Negative numbers come first.
     return static_cast<std::uint64_t>(key) ^ (std::signed_integral<Key> ? std::uint64_t{1} << 63U : 0);
@@ -35,16 +37,41 @@ struct key_digest<std::string> {
   static std::size_t common(std::string_view a, std::string_view b) noexcept {
     return static_cast<std::size_t>(std::ranges::mismatch(a, b).in1 - a.begin());
   }
-  static int compare_start(std::string_view a, std::string_view b, std::size_t length) noexcept {
-    return a.substr(0, length).compare(b.substr(0, length));
-  }
   static std::uint64_t of(std::string_view key, std::size_t skip) noexcept {
     std::uint64_t result = 0;
-    for (auto i = skip; i < skip + sizeof(result); ++i) {
-      result = result << 8U | (i < key.size() ? static_cast<unsigned char>(key[i]) : 0U);
-    }
-    return result;
+    if (skip < key.size()) std::memcpy(&result, key.data() + skip, std::min(key.size() - skip, sizeof(result)));
+    return boost::endian::big_to_native(result);
   }
+};
+
+/// What some keys have in common at their beginning: so many characters. Keys of most types have none.
+template <class Key>
+struct key_start {
+  static std::size_t size() noexcept { return 0; }
+  static void set(const Key& /*key*/, std::size_t /*size*/) noexcept {}
+  /// How a key stands to all that begin like this: before them, perhaps among them, behind them. `one` is one of those.
+  static int compare(const Key& /*key*/, const Key& /*one*/) noexcept { return 0; }
+};
+
+/// Keeps a copy, if it is short: nobody has to look for the keys themselves.
+template <>
+class key_start<std::string> {
+ public:
+  std::size_t size() const noexcept { return size_; }
+  void set(std::string_view key, std::size_t size) noexcept {
+    size_ = size;
+    if (size <= copy_.size()) key.copy(copy_.data(), size);
+  }
+  int compare(std::string_view key, const std::string& one) const noexcept {
+    if (size_ == 0) return 0;
+    const auto start =
+        size_ <= copy_.size() ? std::string_view(copy_.data(), size_) : std::string_view(one).substr(0, size_);
+    return key.substr(0, size_).compare(start);
+  }
+
+ private:
+  std::size_t size_ = 0;
+  std::array<char, 24> copy_{};
 };
 
 }  // namespace kv::detail

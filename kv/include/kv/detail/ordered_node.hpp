@@ -34,8 +34,8 @@ struct ordered_row : in_cells {
 /// A node of a tree with all its rows in leaves of one depth. Entry i of a node leads to the rows from `first(i)` up to,
 /// and without, that of the next entry. A node that readers know never changes.
 ///
-/// (N1) All first keys have `skip_` characters in common, and each entry has the digest of what follows them. So a search
-///      looks at the keys of few entries, and finds the others in the node itself.
+/// (N1) All first keys begin with `start_`, and each entry has the digest of what follows that. So a search looks at the
+///      keys of few entries, and finds the others in the node itself.
 template <class Row>
 class ordered_node : public in_cells {
   using key_type = std::remove_const_t<decltype(Row::key)>;
@@ -49,7 +49,8 @@ class ordered_node : public in_cells {
   void reset(unsigned levels, std::uint64_t in_edition) noexcept {
     height = levels;
     edition = in_edition;
-    size_ = skip_ = 0;
+    size_ = 0;
+    start_ = {};
   }
 
   bool is_leaf() const noexcept { return height == 0; }
@@ -104,7 +105,7 @@ class ordered_node : public in_cells {
     if (!is_leaf()) std::copy(from.children_.begin() + begin, from.children_.begin() + end, children_.begin() + size_);
     size_ += end - begin;
     if (old_size == 0 && begin == 0 && end == from.size_) {
-      skip_ = from.skip_;
+      start_ = from.start_;
     } else if (size_ > 0) {
       look_at_all();
     }
@@ -121,32 +122,40 @@ class ordered_node : public in_cells {
   template <class Pred>
   std::size_t partition(key_view<key_type> key, Pred is_before) const {
     if (size_ == 0) return 0;
-    if (const int start = skip_ == 0 ? 0 : digest::compare_start(key, rows_[0]->key, skip_); start != 0) {
-      return start < 0 ? 0 : size_;
-    }
-    const auto wanted = digest::of(key, skip_);
-    const auto all = digests_.begin();
-    const auto [begin, end] = std::equal_range(all, all + size_, wanted);
+    if (const int start = start_.compare(key, rows_[0]->key); start != 0) return start < 0 ? 0 : size_;
+    const auto wanted = digest::of(key, start_.size());
+    const auto begin = digests_less_than(wanted);
+    auto end = begin;
+    while (end < size_ && digests_[end] == wanted) ++end;
     const auto rows = rows_.begin();
-    const auto found =
-        std::partition_point(rows + (begin - all), rows + (end - all), [&](const Row* row) { return is_before(*row); });
+    const auto found = std::partition_point(rows + begin, rows + end, [&](const Row* row) { return is_before(*row); });
     return static_cast<std::size_t>(found - rows);
+  }
+  /// A binary search without a branch that could be predicted wrong. There is an entry.
+  std::size_t digests_less_than(std::uint64_t wanted) const noexcept {
+    const auto* base = digests_.data();
+    for (auto left = size_; left > 1;) {
+      const auto half = left / 2;
+      base += base[half - 1] < wanted ? half : 0;
+      left -= half;
+    }
+    return static_cast<std::size_t>(base - digests_.data()) + (*base < wanted ? 1 : 0);
   }
 
   /// An entry is new: its key has less in common with the others, or all digests stand.
   void look_at(std::size_t at) noexcept {
     const auto* const other = rows_[at == 0 ? size_ - 1 : 0];
-    if (size_ == 1 || digest::common(rows_[at]->key, other->key) < skip_) return look_at_all();
-    digests_[at] = digest::of(rows_[at]->key, skip_);
+    if (size_ == 1 || digest::common(rows_[at]->key, other->key) < start_.size()) return look_at_all();
+    digests_[at] = digest::of(rows_[at]->key, start_.size());
   }
   void look_at_all() noexcept {
     // They are in order, so what the first and the last have in common all have.
-    skip_ = size_ == 1 ? 0 : digest::common(rows_[0]->key, rows_[size_ - 1]->key);
-    for (std::size_t i = 0; i < size_; ++i) digests_[i] = digest::of(rows_[i]->key, skip_);
+    start_.set(rows_[0]->key, size_ == 1 ? 0 : digest::common(rows_[0]->key, rows_[size_ - 1]->key));
+    for (std::size_t i = 0; i < size_; ++i) digests_[i] = digest::of(rows_[i]->key, start_.size());
   }
 
   std::size_t size_ = 0;
-  std::size_t skip_ = 0;
+  [[no_unique_address]] key_start<key_type> start_;
   std::array<std::uint64_t, capacity> digests_;
   std::array<Row*, capacity> rows_;
   std::array<ordered_node*, capacity> children_;  // not of a leaf
