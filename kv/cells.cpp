@@ -26,10 +26,10 @@ constexpr bool is_sanitized = __has_feature(address_sanitizer) || __has_feature(
 constexpr bool is_sanitized = false;
 #endif
 
-/// As large as a large page, or a multiple of it, it stands on such pages, if the system has some.
+/// Aligned to a large page. As large as one, or a multiple, it stands on such pages, if the system has some.
 void* allocate_aligned(std::size_t size) {
-  void* const memory = std::aligned_alloc(slabs::slab_size, size);
-  if (memory == nullptr) throw std::bad_alloc();
+  void* memory = nullptr;  // std::aligned_alloc wants a multiple of the alignment
+  if (::posix_memalign(&memory, slabs::slab_size, size) != 0) throw std::bad_alloc();
 #ifdef MADV_HUGEPAGE
   if (size >= slabs::slab_size) ::madvise(memory, size, MADV_HUGEPAGE);  // it does as well without
 #endif
@@ -131,6 +131,18 @@ void slabs::give(free_cell* cells) noexcept {
     }
   }
   while (unused != nullptr) std::free(std::exchange(unused, unused->next));
+}
+
+void slabs::trim() noexcept {
+  slab* unused = nullptr;
+  {
+    const std::lock_guard lock(mutex_);
+    if (first_ == nullptr || first_ != last_ || first_->used > 0) return;
+    unused = first_;
+    unlink(*unused);
+    --count_;
+  }
+  std::free(unused);
 }
 
 std::size_t slabs::count() const {

@@ -26,7 +26,14 @@ namespace {
 using kv::detail::cell_cache;
 using kv::detail::free_cell;
 using kv::detail::in_cells;
-using kv::detail::slabs;
+
+struct slabs : kv::detail::slabs {
+  using kv::detail::slabs::slabs;
+  ~slabs() {
+    trim();
+    CHECK(count() == 0);
+  }
+};
 
 /// Some cells, each filled with a number of its own.
 class filled {

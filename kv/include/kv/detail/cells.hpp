@@ -36,6 +36,8 @@ class slabs {
   /// Returns some cells, and at most so many. Throws std::bad_alloc.
   free_cell* take(unsigned count);
   void give(free_cell* cells) noexcept;
+  /// Gives back the slab that is kept although nobody uses it (C2).
+  void trim() noexcept;
   /// How many slabs there are.
   std::size_t count() const;
 

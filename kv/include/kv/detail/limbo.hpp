@@ -90,8 +90,7 @@ class limbo {
     }
     const auto oldest = readers::oldest();
     if (oldest > since_) {
-      if (oldest == readers::nobody)
-        while (auto* const row = fresh_.pop()) waiting_.push(row);
+      while (auto* const row = oldest == readers::nobody ? fresh_.pop() : nullptr) waiting_.push(row);
       while (auto* const row = waiting_.pop()) (readers::keep(row) ? fresh_ : doomed).push(row);
     }
     next_look_ = fresh_.size() + 1 + readers::count();
