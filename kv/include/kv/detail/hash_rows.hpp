@@ -144,12 +144,16 @@ class hash_rows {
     const auto* const found = shard::search(slots_of(*all, hash), hash, is(key));
     return found == nullptr ? nullptr : found->settled();
   }
-  /// The cache line that a write looks at first sets out, and nobody waits for it.
-  void fetch(std::uint64_t hash) const noexcept {
-    if (const auto* const all = world_.load(std::memory_order_acquire)) {  // which is never freed
-      slots_of(all->arrays, hash).fetch(hash);
-    }
+  /// What a write is going to look at sets out, and nobody waits for it: the slots, and in a large table, which is far
+  /// away, the row as well.
+  void fetch(std::uint64_t hash) const {
+    const auto* const all = world_.load(std::memory_order_acquire);  // never freed, unlike its arrays
+    if (all == nullptr) return;
+    if (const auto slots = slots_of(all->arrays, hash); slots.size() < large) return slots.fetch(hash);
+    const epoch_guard inside;
+    shard::fetch(slots_of(all->arrays, hash), hash);
   }
+  static constexpr std::size_t large = 2048;  // slots of a shard: in all as much as a core's second cache holds
   std::optional<typename walk_type::position> position(const Key* key) const {
     if (key == nullptr) return std::nullopt;
     return typename walk_type::position{hash_of(*key), key};

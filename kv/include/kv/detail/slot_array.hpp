@@ -77,7 +77,7 @@ class slot_array {
   void store(std::size_t i, std::uint64_t word) const noexcept { words_[i].store(word, std::memory_order_seq_cst); }
   /// The only one who knows this array.
   void fill(std::size_t i, std::uint64_t word) const noexcept { words_[i].store(word, std::memory_order_relaxed); }
-  /// Asks for the cache line in which a search begins, and does not wait for it. Anybody: the array may be gone.
+  /// Asks for the cache line in which a search begins. Anybody: the array may be gone.
   void fetch(std::uint64_t hash) const noexcept {
     if (words_ != nullptr) __builtin_prefetch(words_ + home(hash));
   }
