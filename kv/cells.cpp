@@ -49,7 +49,7 @@ slabs& slabs_of(std::size_t size) noexcept { return all_slabs[(size - 1) / sizeo
 }  // namespace
 
 /// Stands at the beginning of its memory; a bit for each cell follows, and the cells stand at the end.
-struct alignas(64) slab {
+struct alignas(64) slabs::slab {
   slab* next = nullptr;  // in the list of those that have a cell to give
   slab* previous = nullptr;
   std::byte* end = nullptr;

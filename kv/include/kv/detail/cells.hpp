@@ -22,8 +22,6 @@ struct free_cell {
   free_cell* next;
 };
 
-struct slab;
-
 /// All cells of one size that no thread has. Any thread may call this, and waits for others no longer than it takes to
 /// move a magazine's worth.
 class slabs {
@@ -42,6 +40,8 @@ class slabs {
   std::size_t count() const;
 
  private:
+  struct slab;
+
   void link(slab& s) noexcept;
   void unlink(slab& s) noexcept;
 
