@@ -140,8 +140,8 @@ class simulation : public runtime {
   void suspend(pid who);
   /// Takes that back.
   void resume(pid who);
-  /// Lets an allocation fail with std::bad_alloc: the `nth` from now that is made in callbacks of that process. Has
-  /// no effect where the program has an operator new of its own, or a sanitizer's.
+  /// Lets an allocation fail with std::bad_alloc: the `nth` from now that is made in callbacks of that process. Where the
+  /// program has an operator new of its own, only rows and nodes of tables count; under a sanitizer nothing does.
   void refuse_allocation(pid who, unsigned nth = 1);
 
   /// Runs a function while nothing deviates from the plain order: nobody is killed or interrupted, and turn boundaries do

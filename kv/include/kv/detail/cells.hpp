@@ -46,6 +46,7 @@ class slabs {
   void unlink(slab& s) noexcept;
 
   const std::size_t cell_size_;
+  // Orders what one thread did in a cell before what the next does there that gets it; without it two would get the same.
   mutable std::mutex mutex_;
   // Under mutex_: those that have a cell to give. The first is in use; so the others can become empty.
   slab* first_ = nullptr;
@@ -53,7 +54,7 @@ class slabs {
   std::size_t count_ = 0;
 };
 
-/// The free cells of one thread.
+/// The free cells of one thread, which alone calls its functions. Waits for others only in `slabs`.
 class cell_cache {
  public:
   static constexpr std::size_t largest = 1024;  // bytes; larger ones are malloc's business
