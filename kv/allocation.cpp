@@ -1,4 +1,4 @@
-#include "allocation.hpp"
+#include <kv/detail/allocation.hpp>
 
 #include <cstdlib>
 #include <new>

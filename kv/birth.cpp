@@ -1,10 +1,10 @@
 // How processes come to life, and how plain threads get a stand-in.
 #include <stdexcept>
 
+#include <kv/detail/allocation.hpp>
 #include <kv/detail/caller.hpp>
 #include <kv/detail/table_directory.hpp>
 
-#include "allocation.hpp"
 #include "names.hpp"
 
 namespace kv::detail {

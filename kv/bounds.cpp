@@ -1,9 +1,8 @@
 // Mailboxes with a limit.
 #include <stdexcept>
 
+#include <kv/detail/allocation.hpp>
 #include <kv/detail/caller.hpp>
-
-#include "allocation.hpp"
 
 namespace kv::detail {
 

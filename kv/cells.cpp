@@ -10,21 +10,9 @@
 
 #include <sys/mman.h>
 
-#include <kv/detail/epoch.hpp>
-
-#include "allocation.hpp"
-
 namespace kv::detail {
 
 namespace {
-
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-constexpr bool is_sanitized = true;
-#elif defined(__has_feature)
-constexpr bool is_sanitized = __has_feature(address_sanitizer) || __has_feature(thread_sanitizer);
-#else
-constexpr bool is_sanitized = false;
-#endif
 
 /// Aligned to a large page. As large as one, or a multiple, it stands on such pages, if the system has some.
 void* allocate_aligned(std::size_t size) {
@@ -35,8 +23,6 @@ void* allocate_aligned(std::size_t size) {
 #endif
   return memory;
 }
-
-constexpr unsigned most = 64;  // cells of one size that a thread keeps
 
 template <std::size_t... i>
 constexpr std::array<slabs, sizeof...(i)> slabs_of_sizes(std::index_sequence<i...>) {
@@ -162,21 +148,6 @@ void slabs::unlink(slab& s) noexcept {
   (s.next == nullptr ? last_ : s.next->previous) = s.previous;
 }
 
-void* cell_cache::take(std::size_t size) {
-  auto& mine = magazines_[(size - 1) / sizeof(void*)];
-  if (mine.first == nullptr) [[unlikely]]
-    fill(mine, size);
-  --mine.count;
-  return std::exchange(mine.first, mine.first->next);
-}
-
-void cell_cache::put(void* cell, std::size_t size) noexcept {
-  auto& mine = magazines_[(size - 1) / sizeof(void*)];
-  mine.first = new (cell) free_cell{mine.first};
-  if (++mine.count == most) [[unlikely]]
-    halve(mine, size);
-}
-
 void cell_cache::fill(magazine& mine, std::size_t size) {
   mine.first = slabs_of(size).take(most / 2);
   for (const auto* each = mine.first; each != nullptr; each = each->next) ++mine.count;
@@ -197,18 +168,6 @@ void cell_cache::give_all() noexcept {
 }
 
 void cell_cache::give(void* cell, std::size_t size) noexcept { slabs_of(size).give(new (cell) free_cell{nullptr}); }
-
-void* in_cells::operator new(std::size_t size) {
-  if (is_sanitized || size > cell_cache::largest) return ::operator new(size);
-  fail_on_purpose();
-  return readers::mine().memory.take(size);
-}
-
-void in_cells::operator delete(void* what, std::size_t size) noexcept {
-  if (is_sanitized || size > cell_cache::largest) return ::operator delete(what, size);
-  auto* const mine = readers::mine_or_null();
-  return mine != nullptr ? mine->memory.put(what, size) : cell_cache::give(what, size);
-}
 
 namespace {
 

@@ -1,6 +1,7 @@
 // Messages, waits, bonds and the end of a runtime. Births are in birth.cpp, turns in turn.cpp, deaths in death.cpp;
 // full mailboxes in bounds.cpp, answers that come later in requests.cpp, timers in timer.cpp, looks from outside in
 // introspection.cpp.
+#include <kv/detail/allocation.hpp>
 #include <kv/detail/caller.hpp>
 
 #include <algorithm>
@@ -10,7 +11,6 @@
 #include <kv/detail/table_guard.hpp>
 #include <kv/runtime.hpp>
 
-#include "allocation.hpp"
 #include "names.hpp"
 #include "timer_queue.hpp"
 

@@ -11,10 +11,10 @@
 //      watcher, whose `down` stands before his question.
 #include <new>
 
+#include <kv/detail/allocation.hpp>
 #include <kv/detail/core.hpp>
 #include <kv/detail/table_directory.hpp>
 
-#include "allocation.hpp"
 #include "names.hpp"
 #include "timer_queue.hpp"
 

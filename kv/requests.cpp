@@ -2,10 +2,9 @@
 #include <algorithm>
 #include <stdexcept>
 
+#include <kv/detail/allocation.hpp>
 #include <kv/detail/receive.hpp>
 #include <kv/pending.hpp>
-
-#include "allocation.hpp"
 
 namespace kv::detail {
 

@@ -15,10 +15,10 @@
 
 #include <boost/context/fiber.hpp>
 
+#include <kv/detail/allocation.hpp>
 #include <kv/detail/core.hpp>
 #include <kv/simulation.hpp>
 
-#include "allocation.hpp"
 #include "fate.hpp"
 #include "stack_pool.hpp"
 #include "trace.hpp"

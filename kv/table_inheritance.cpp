@@ -1,10 +1,10 @@
 // How tables change hands: gifts, promises, deaths and births.
 #include <algorithm>
 
+#include <kv/detail/allocation.hpp>
 #include <kv/detail/table_directory.hpp>
 #include <kv/process.hpp>
 
-#include "allocation.hpp"
 #include "table_label.hpp"
 #include "table_leftovers.hpp"
 

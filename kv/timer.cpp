@@ -4,9 +4,9 @@
 #include <stdexcept>
 #include <string>
 
+#include <kv/detail/allocation.hpp>
 #include <kv/detail/core.hpp>
 
-#include "allocation.hpp"
 #include "timer_queue.hpp"
 
 namespace kv {

@@ -16,6 +16,7 @@
 
 #include <kv/detail/cells.hpp>
 #include <kv/detail/epoch.hpp>
+#include <kv/detail/in_cells.hpp>
 
 #include "threads.hpp"
 

@@ -50,7 +50,7 @@ class locked_rows {
   }
 
   template <class Check>
-  written put(owned next, expectation when, Check check) {
+  written put(owned next, const expectation& when, Check check) {
     const auto& key = next->key;
     const auto place = place_of(key);
     const std::lock_guard lock(mutex_);
@@ -58,7 +58,7 @@ class locked_rows {
     return replace(place, key, when, std::move(next));
   }
   template <class Check>
-  written remove(key_arg key, expectation when, Check check) {
+  written remove(key_arg key, const expectation& when, Check check) {
     const auto place = place_of(key);
     const std::lock_guard lock(mutex_);
     check();
@@ -147,7 +147,7 @@ class locked_rows {
     std::ranges::sort(rows, [&](const kept& a, const kept& b) { return precedes(a->key, b->key); });
     return rows;
   }
-  written replace(const place_type& where, key_arg key, expectation when, owned next) {
+  written replace(const place_type& where, key_arg key, const expectation& when, owned next) {
     auto& rows = rows_[where];
     const auto found = find_in(rows, key);
     written result{.before = found == rows.end() ? nullptr : *found};

@@ -14,8 +14,18 @@
 #include <cstdint>
 #include <mutex>
 #include <new>
+#include <utility>
 
 namespace kv::detail {
+
+/// Under a sanitizer all this is malloc's business: it would not see when a cell is used after its end.
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+inline constexpr bool is_sanitized = true;
+#elif defined(__has_feature)
+inline constexpr bool is_sanitized = __has_feature(address_sanitizer) || __has_feature(thread_sanitizer);
+#else
+inline constexpr bool is_sanitized = false;
+#endif
 
 /// A cell that nobody uses.
 struct free_cell {
@@ -60,8 +70,19 @@ class cell_cache {
   static constexpr std::size_t largest = 1024;  // bytes; larger ones are malloc's business
 
   /// Throws std::bad_alloc.
-  void* take(std::size_t size);
-  void put(void* cell, std::size_t size) noexcept;
+  void* take(std::size_t size) {
+    auto& mine = magazine_of(size);
+    if (mine.first == nullptr) [[unlikely]]
+      fill(mine, size);
+    --mine.count;
+    return std::exchange(mine.first, mine.first->next);
+  }
+  void put(void* cell, std::size_t size) noexcept {
+    auto& mine = magazine_of(size);
+    mine.first = new (cell) free_cell{mine.first};
+    if (++mine.count == most) [[unlikely]]
+      halve(mine, size);
+  }
   /// Keeps none.
   void give_all() noexcept;
 
@@ -69,25 +90,17 @@ class cell_cache {
   static void give(void* cell, std::size_t size) noexcept;
 
  private:
+  static constexpr unsigned most = 64;  // cells of one size that a thread keeps
+
   struct magazine {
     free_cell* first = nullptr;
     unsigned count = 0;
   };
+  magazine& magazine_of(std::size_t size) noexcept { return magazines_[(size - 1) / sizeof(void*)]; }
   static void fill(magazine& mine, std::size_t size);
   static void halve(magazine& mine, std::size_t size) noexcept;
 
   std::array<magazine, largest / sizeof(void*)> magazines_{};
-};
-
-/// What derives from this and is made by `new` stands in a cell. Not under a sanitizer, which would not see when it is
-/// used after its end; and neither does what is larger than `largest`, or asks for an alignment of its own.
-struct in_cells {
-  static void* operator new(std::size_t size);
-  static void* operator new(std::size_t size, std::align_val_t alignment) { return ::operator new(size, alignment); }
-  static void operator delete(void* what, std::size_t size) noexcept;
-  static void operator delete(void* what, std::size_t size, std::align_val_t alignment) noexcept {
-    ::operator delete(what, size, alignment);
-  }
 };
 
 /// Zeroed memory for an array: so many bytes, a power of two. On a large page where that is worth it. Throws

@@ -10,7 +10,7 @@
 #include <utility>
 #include <vector>
 
-#include <kv/detail/cells.hpp>
+#include <kv/detail/in_cells.hpp>
 
 namespace kv::detail {
 

@@ -85,12 +85,12 @@ class hash_rows {
   // Write ------------------------------------------------------------------------------------------------------------
 
   template <class Check>
-  written put(owned next, expectation when, Check check) {
+  written put(owned next, const expectation& when, Check check) {
     const auto& as = *next;
     return write(as.key, as.hash, std::move(next), when, check);
   }
   template <class Check>
-  written remove(key_arg key, expectation when, Check check) {
+  written remove(key_arg key, const expectation& when, Check check) {
     return write(key, hash_of(key), nullptr, when, check);
   }
   template <class Check>
@@ -144,16 +144,11 @@ class hash_rows {
     const auto* const found = shard::search(slots_of(*all, hash), hash, is(key));
     return found == nullptr ? nullptr : found->settled();
   }
-  /// What a write is going to look at sets out, and nobody waits for it: the slots, and in a large table, which is far
-  /// away, the row as well.
+  /// The slots that a write is going to look at set out, and nobody waits for them.
   void fetch(std::uint64_t hash) const {
-    const auto* const all = world_.load(std::memory_order_acquire);  // never freed, unlike its arrays
-    if (all == nullptr) return;
-    if (const auto slots = slots_of(all->arrays, hash); slots.size() < large) return slots.fetch(hash);
-    const epoch_guard inside;
-    shard::fetch(slots_of(all->arrays, hash), hash);
+    // Never freed, unlike its arrays.
+    if (const auto* const all = world_.load(std::memory_order_acquire)) slots_of(all->arrays, hash).fetch(hash);
   }
-  static constexpr std::size_t large = 2048;  // slots of a shard: in all as much as a core's second cache holds
   std::optional<typename walk_type::position> position(const Key* key) const {
     if (key == nullptr) return std::nullopt;
     return typename walk_type::position{hash_of(*key), key};
@@ -174,7 +169,7 @@ class hash_rows {
   }
 
   template <class Check>
-  written write(key_arg key, std::uint64_t hash, owned next, expectation when, Check& check) {
+  written write(key_arg key, std::uint64_t hash, owned next, const expectation& when, Check& check) {
     row_list<row> doomed;  // destroyed, as the result, outside the lock
     for (;;) {
       auto& all = world_or_new();

@@ -54,16 +54,6 @@ class alignas(64) hash_shard {
     }
   }
 
-  /// Inside. Asks for the cache lines of the row of a key, if it is there.
-  static void fetch(slot_array slots, std::uint64_t hash) noexcept {
-    if (!slots) return;
-    for (auto i = slots.home(hash);; i = slots.next(i)) {
-      const auto word = slots.load(i);
-      if (word == slot_word::empty) return;
-      if (slot_word::may_be(word, hash)) return __builtin_prefetch(slot_word::row_of<const Row>(word));
-    }
-  }
-
   // Under the lock ---------------------------------------------------------------------------------------------------
 
   /// Where a key stands, or where it would.
@@ -83,6 +73,7 @@ class alignas(64) hash_shard {
       if (word == slot_word::erased && !reusable) reusable = i;
       if (!slot_word::may_be(word, hash)) continue;
       auto* const row = slot_word::row_of<Row>(word);
+      __builtin_prefetch(&row->hash);  // where it ends: it may stand in two cache lines
       if (is_key(*row)) return {.slot = i, .row = row};
     }
   }

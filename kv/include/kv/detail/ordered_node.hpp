@@ -9,7 +9,7 @@
 #include <type_traits>
 #include <utility>
 
-#include <kv/detail/cells.hpp>
+#include <kv/detail/in_cells.hpp>
 #include <kv/detail/key_digest.hpp>
 #include <kv/detail/key_view.hpp>
 

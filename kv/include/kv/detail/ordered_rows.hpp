@@ -81,12 +81,12 @@ class ordered_rows {
   // Write ------------------------------------------------------------------------------------------------------------
 
   template <class Check>
-  written put(owned next, expectation when, Check check) {
+  written put(owned next, const expectation& when, Check check) {
     const auto& key = next->key;
     return write(key, std::move(next), when, check);
   }
   template <class Check>
-  written remove(key_arg key, expectation when, Check check) {
+  written remove(key_arg key, const expectation& when, Check check) {
     return write(key, nullptr, when, check);
   }
   template <class Check>
@@ -193,7 +193,7 @@ class ordered_rows {
   }
 
   template <class Check>
-  written write(key_arg key, owned next, expectation when, Check& check) {
+  written write(key_arg key, owned next, const expectation& when, Check& check) {
     written result;
     row_list<row> doomed;  // destroyed, as the result, outside the lock
     const std::lock_guard lock(mutex_);

@@ -30,23 +30,22 @@
 #pragma once
 
 #include <cstddef>
-#include <cstdint>
 
 namespace kv::detail {
 
 /// What must be there for a write to take place.
 template <class Row, class Kept>
 struct expectation {
-  enum class kind : std::uint8_t { anything, absent, exactly };
-  kind what = kind::anything;
-  const Row* row = nullptr;
-  Kept* found = nullptr;
+  bool is_anything = true;
+  Kept* found = nullptr;  // otherwise what is expected; null: nothing
 
-  static expectation absent() noexcept { return {kind::absent}; }
+  static expectation absent() noexcept { return {.is_anything = false}; }
   /// That very row, which the caller has found. When the write takes place, it is not kept for him any more.
-  static expectation exactly(Kept& found) noexcept { return {kind::exactly, found.get(), &found}; }
+  static expectation exactly(Kept& found) noexcept { return {.is_anything = false, .found = &found}; }
 
-  bool met_by(const Row* there) const noexcept { return what == kind::anything || there == row; }
+  bool met_by(const Row* there) const noexcept {
+    return is_anything || there == (found == nullptr ? nullptr : found->get());
+  }
   void let_go() const {
     if (found != nullptr) *found = Kept();
   }

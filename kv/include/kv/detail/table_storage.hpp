@@ -157,11 +157,11 @@ class table_storage final : public table_base {
   // Write ------------------------------------------------------------------------------------------------------------
 
   /// Builds the row and puts it in.
-  written put(key_arg key, stored value, expectation when = {}) {
+  written put(key_arg key, stored value, const expectation& when = {}) {
     home().interleave();
     return put_now(key, std::move(value), when);
   }
-  written remove(key_arg key, expectation when = {}) {
+  written remove(key_arg key, const expectation& when = {}) {
     home().interleave();
     return remove_now(key, when);
   }
@@ -228,13 +228,13 @@ class table_storage final : public table_base {
   [[no_unique_address]] journal writes;
 
  private:
-  written put_now(key_arg key, stored value, expectation when) {
+  written put_now(key_arg key, stored value, const expectation& when) {
     auto next = rows.make(key, std::move(value));
     typename journal::entry entry(writes);
     entry.template concerns<Key>(key);
     return rows.put(std::move(next), when, [&] { check_write(), entry.begin(); });
   }
-  written remove_now(key_arg key, expectation when) {
+  written remove_now(key_arg key, const expectation& when) {
     typename journal::entry entry(writes);
     entry.template concerns<Key>(key);
     return rows.remove(key, when, [&] { check_write(), entry.begin(); });
