@@ -66,6 +66,7 @@ class simulator final : public executor {
 
   bool is_simulation() const noexcept override { return true; }
   void interleave(bool may_throw) override;
+  void pause() noexcept override { interleave(false); }
   void observe(step what) noexcept override;
   unsigned* begin_callback(process& p) noexcept override;
   void end_callback(unsigned* outer) noexcept override { allocations_left = outer; }

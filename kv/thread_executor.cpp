@@ -3,6 +3,7 @@
 #include <random>
 
 #include <kv/detail/core.hpp>
+#include <kv/detail/table_guard.hpp>
 
 namespace kv::detail {
 
@@ -97,6 +98,25 @@ bool scheduler_thread::suspend(process& p, time_point deadline) {
   return !here.timed_out;
 }
 
+void scheduler_thread::pause(process& p) noexcept {
+  table_guard::assert_none();
+  try {
+    workers_.prepare_successor();
+  } catch (const std::exception&) {
+    return;  // there is no stack to run anybody else on
+  }
+  parked_process here;
+  here.who = &p;
+  here.home = this;
+  here.fiber = boost::fibers::context::active();
+  suspension nothing_awaited{.parked = &here};
+  auto* const outer = std::exchange(p.waiting, &nothing_awaited);
+  paused_.push(p);  // with its claim, so nobody else continues it
+  workers_.suspend();
+  p.waiting = outer;
+  current_process = &p;
+}
+
 process* scheduler_thread::steal() {
   if (!has_shared_.load(std::memory_order_relaxed)) return nullptr;
   const std::lock_guard lock(mutex_);
@@ -127,9 +147,13 @@ process* scheduler_thread::next_ready_process() {
   if (ticks_ % 8 == 0) {
     if (auto* const p = take_shared()) return p;
   }
+  if (ticks_ % 2 == 1) {
+    if (auto* const p = paused_.pop()) return p;
+  }
   if (handoff_ != nullptr) return std::exchange(handoff_, nullptr);
   if (auto* const p = resumable_.pop()) return p;
   if (auto* const p = take_shared()) return p;
+  if (auto* const p = paused_.pop()) return p;
   return owner_.steal_for(index_);
 }
 
@@ -208,6 +232,11 @@ bool thread_executor::suspend(process& p, time_point deadline) {
   }
   p.waiting->parked = nullptr;
   return in_time;
+}
+
+void thread_executor::pause() noexcept {
+  const bool is_mine = this_thread != nullptr && this_thread->belongs_to(*this);
+  if (is_mine && current_process != nullptr) this_thread->pause(*current_process);
 }
 
 void thread_executor::launch(process& p, std::unique_ptr<action> start) {

@@ -49,6 +49,8 @@ class scheduler_thread final : public worker_pool::source {
   void push(process& p, executor::urgency how);
   /// The current process of this thread. See executor::suspend.
   bool suspend(process& p, time_point deadline);
+  /// The current process of this thread. See executor::pause.
+  void pause(process& p) noexcept;
 
   /// Any other thread. Takes a process that may run anywhere; null when there is none.
   process* steal();
@@ -82,6 +84,7 @@ class scheduler_thread final : public worker_pool::source {
   // This thread only.
   process* handoff_ = nullptr;  // runs next; the sender waits for it, so nobody else had better take it
   ready_list resumable_;        // suspended here and woken from here
+  ready_list paused_;           // would go on, but lets others run: every second turn is theirs
   worker_pool workers_;
   boost::intrusive::multiset<parked_process, boost::intrusive::constant_time_size<false>> deadlines_;
   unsigned ticks_ = 0;
@@ -103,6 +106,7 @@ class thread_executor final : public executor {
 
   void ready(process& p, urgency how) noexcept override;
   bool suspend(process& p, time_point deadline) override;
+  void pause() noexcept override;
   void launch(process& p, std::unique_ptr<action> start) override;
   void wake_at(time_point when) override { alarm_.wake_at(when); }
   time_point now() noexcept override { return std::chrono::steady_clock::now(); }

@@ -108,8 +108,8 @@ class locked_rows {
     return end != rows_.begin();
   }
 
-  template <class Check>
-  void clear(Check check) {
+  template <class Check, class Pause>
+  void clear(Check check, Pause) {
     decltype(rows_) gone;  // destroyed outside the lock
     const std::lock_guard lock(mutex_);
     check();

@@ -66,7 +66,9 @@ struct rows_of : Engine {
     for (const auto key : keys) all.push_back(this->make(name_of(key), checked(key, number)));
     this->put_all(std::move(all), false, nothing_to_check);
   }
-  void clear_all() { this->clear(nothing_to_check); }
+  void clear_all() {
+    this->clear(nothing_to_check, [] {});
+  }
   std::optional<unsigned> number_of(unsigned key) const {
     return this->visit(name_of(key),
                        [](const row* found) { return found ? std::optional(found->value.number()) : std::nullopt; });
@@ -176,12 +178,40 @@ TEST_CASE_TEMPLATE("a write whose check fails changes nothing", Rows, hashed, or
   CHECK_THROWS_AS(rows.put(rows.make(name_of(1), checked(1, 2)), {}, refuse), std::domain_error);
   CHECK_THROWS_AS(rows.put(rows.make(name_of(2), checked(2, 2)), {}, refuse), std::domain_error);
   CHECK_THROWS_AS(rows.remove(name_of(1), {}, refuse), std::domain_error);
-  CHECK_THROWS_AS(rows.clear(refuse), std::domain_error);
+  CHECK_THROWS_AS(rows.clear(refuse, [] {}), std::domain_error);
   std::vector<typename Rows::owned> all;
   all.push_back(rows.make(name_of(1), checked(1, 3)));
   CHECK_THROWS_AS(rows.put_all(std::move(all), false, refuse), std::domain_error);
   CHECK(rows.number_of(1) == 1);
   CHECK(rows.size() == 1);
+}
+
+TEST_CASE_TEMPLATE("what is cleared is destroyed a batch at a time, and nothing is held in between", Rows, hashed,
+                   ordered) {
+  constexpr unsigned count = 10 * kv::detail::doomed_batch;
+  constexpr long batch = kv::detail::doomed_batch + 64;  // a part of the structure may end a little later
+  {
+    Rows rows;
+    for (unsigned i = 0; i < count; ++i) rows.set(i, 1);
+    const auto kept = rows.find(name_of(1));
+    std::vector<long> left;
+    rows.clear(nothing_to_check, [&] {
+      left.push_back(checked::living - static_cast<long>(left.size()));  // without those that came since
+      CHECK_FALSE(rows.number_of(count - 1));
+      rows.set(static_cast<unsigned>(left.size()), 2);
+      CHECK(rows.size() == left.size());
+    });
+    CHECK(left.size() >= 8);
+    for (long before = count; const auto now : left) {
+      CHECK(now < before);
+      CHECK(now >= before - batch);
+      before = now;
+    }
+    CHECK(Rows::is_whole(*kept));
+    CHECK(rows.walk_all() == left.size());
+    CHECK(checked::living == static_cast<long>(left.size()) + 1);
+  }
+  CHECK(checked::living == 0);
 }
 
 TEST_CASE("threads that have read leave no record behind" * needs_threads) {

@@ -146,7 +146,8 @@ class table_writes<Key, Value, Type> : public table_ref<Key, Value, Type> {
         [&](const Key& key) { result += erase_of(key, [&](const Value& value) { return is_wanted(key, value); }); });
     return result;
   }
-  /// Removes every object, in one step. Mirrors `ets:delete_all_objects/1`.
+  /// Removes every object, in one step. While they are destroyed, other processes have their turn in between. Mirrors
+  /// `ets:delete_all_objects/1`.
   void clear() { storage_->clear(); }
 
  protected:

@@ -64,7 +64,8 @@ class table : public table_writes<Key, Value, Type> {
   // The table itself -------------------------------------------------------------------------------------------------
 
   /// Drops the table with all its rows. Only the owner may, even when the table is public: ETS lets everybody, and one
-  /// careless client then loses everybody's data. An ownerless table may be dropped by anybody. Mirrors `ets:delete/1`.
+  /// careless client then loses everybody's data. An ownerless table may be dropped by anybody. While many rows are
+  /// destroyed, other processes have their turn in between, as when the owner dies. Mirrors `ets:delete/1`.
   void drop() { detail::drop_table(*storage_); }
   /// Gives it another name, or none. Only the owner may. Throws table_error when the name is taken. Mirrors
   /// `ets:rename/2`.

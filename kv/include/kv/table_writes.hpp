@@ -132,7 +132,8 @@ class table_writes : public table_ref<Key, Value, Type> {
       return is_wanted(key, value) ? verdict::put(change(key, value)) : verdict::leave();
     });
   }
-  /// Removes every row, in one step. Mirrors `ets:delete_all_objects/1`.
+  /// Removes every row, in one step. While they are destroyed, other processes have their turn in between. Mirrors
+  /// `ets:delete_all_objects/1`.
   void clear() { storage_->clear(); }
 
  protected:

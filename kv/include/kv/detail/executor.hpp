@@ -35,6 +35,10 @@ class executor {
   /// std::system_error when that cannot be had.
   virtual void launch(process& p, std::unique_ptr<action> start) = 0;
 
+  /// Any thread; the caller holds no lock. Lets the processes run that wait for this thread, if it runs any. The current
+  /// one keeps its claim.
+  virtual void pause() noexcept = 0;
+
   /// Any thread. Calls core::ring() when that time has come, or an earlier one that it was told of. Throws
   /// std::system_error when a thread for it cannot be had.
   virtual void wake_at(time_point when) = 0;

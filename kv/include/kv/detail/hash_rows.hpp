@@ -95,8 +95,8 @@ class hash_rows {
   }
   template <class Check>
   std::optional<std::size_t> put_all(std::vector<owned> rows, bool only_new, Check check);
-  template <class Check>
-  void clear(Check check);
+  template <class Check, class Pause>
+  void clear(Check check, Pause pause);
 
   std::size_t size() const {
     return sum([](const shard& s) { return s.size(); });

@@ -86,8 +86,8 @@ auto hash_rows<Key, Stored>::lock_for(const std::vector<owned>& rows, const std:
 }
 
 template <class Key, class Stored>
-template <class Check>
-void hash_rows<Key, Stored>::clear(Check check) {
+template <class Check, class Pause>
+void hash_rows<Key, Stored>::clear(Check check, Pause pause) {
   world* all = nullptr;
   for (;;) {
     all = world_.load(std::memory_order_acquire);
@@ -100,10 +100,18 @@ void hash_rows<Key, Stored>::clear(Check check) {
   }
   readers::await_departure();  // (H3)
   // From here on nobody finds these rows, and writers who still come by find that they are too late.
-  row_list<row> doomed;  // destroyed without a lock
-  for (auto& s : all->shards) s.take_all(doomed);
+  row_list<row> doomed;
+  const auto destroy = [&] {
+    std::unique_lock held(spares_mutex_);
+    left_behind_.take_over(doomed);
+    held.unlock();
+    doomed.clear();
+  };
+  for (auto& s : all->shards) {
+    s.take_all(doomed, [&] { destroy(), pause(); });
+  }
+  destroy();
   const std::lock_guard held(spares_mutex_);
-  left_behind_.take_over(doomed);
   all->next_spare = std::move(spares_);
   spares_.reset(all);
 }

@@ -9,6 +9,7 @@
 #include <optional>
 
 #include <kv/detail/limbo.hpp>
+#include <kv/detail/rows.hpp>
 #include <kv/detail/slot_array.hpp>
 
 namespace kv::detail {
@@ -35,7 +36,7 @@ class alignas(64) hash_shard {
   hash_shard& operator=(const hash_shard&) = delete;
   ~hash_shard() {
     row_list<Row> doomed;
-    take_all(doomed);
+    take_all(doomed, [&] { doomed.clear(); });
   }
 
   /// Before anything else: where readers find its slots, apart from what writers write all the time.
@@ -113,13 +114,16 @@ class alignas(64) hash_shard {
     slots_->store(fresh.release().word(), std::memory_order_seq_cst);
     return old;  // (S4)
   }
-  /// Takes out all rows, also those that wait. Nobody is inside, or finds this shard any more.
-  void take_all(row_list<Row>& rows) noexcept {
+  /// Takes out all rows, also those that wait. Nobody is inside, or finds this shard any more. Calls when_many() whenever
+  /// there is a batch of them.
+  template <class F>
+  void take_all(row_list<Row>& rows, F when_many) noexcept {
     gone.take_all(rows);
     const owned_slot_array old(slots());
     slots_->store(0, std::memory_order_seq_cst);
     live_ = used_ = 0;
     for (std::size_t i = 0; i < old.get().size(); ++i) {
+      if (rows.size() >= doomed_batch) when_many();
       if (const auto word = old.get().peek(i); slot_word::is_row(word)) rows.push(slot_word::row_of<Row>(word));
     }
   }

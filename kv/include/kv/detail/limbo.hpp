@@ -21,9 +21,7 @@ class row_list {
     std::swap(size_, other.size_);
     return *this;
   }
-  ~row_list() {
-    while (auto* const row = pop()) delete row;
-  }
+  ~row_list() { clear(); }
 
   void push(Row* row) noexcept {
     row->set_next(first_);
@@ -34,6 +32,9 @@ class row_list {
     auto* const row = first_;
     if (row != nullptr) first_ = row->next(), --size_;
     return row;
+  }
+  void clear() noexcept {
+    while (auto* const row = pop()) delete row;
   }
   bool empty() const noexcept { return first_ == nullptr; }
   std::size_t size() const noexcept { return size_; }

@@ -46,7 +46,7 @@ class ordered_rows {
   /// Nobody uses it any more.
   ~ordered_rows() {
     row_list<row> doomed;
-    take_apart(root_.load(std::memory_order_acquire), doomed);
+    take_apart(root_.load(std::memory_order_acquire), doomed, [&] { doomed.clear(); });
   }
 
   template <class K>
@@ -109,8 +109,8 @@ class ordered_rows {
     for (auto* const old : replaced) gone_.add(old, doomed);
     return std::nullopt;
   }
-  template <class Check>
-  void clear(Check check) {
+  template <class Check, class Pause>
+  void clear(Check check, Pause pause) {
     node* old = nullptr;
     row_list<row> doomed;
     {
@@ -122,9 +122,14 @@ class ordered_rows {
       gone_.take_all(doomed);
     }
     readers::await_departure();  // without the lock: it may take a while
-    take_apart(old, doomed);
-    const std::lock_guard lock(mutex_);
-    gone_.take_over(doomed);
+    const auto destroy = [&] {
+      std::unique_lock lock(mutex_);
+      gone_.take_over(doomed);
+      lock.unlock();
+      doomed.clear();
+    };
+    take_apart(old, doomed, [&] { destroy(), pause(); });
+    destroy();
   }
 
   std::size_t size() const {
@@ -229,10 +234,15 @@ class ordered_rows {
   }
   static constexpr std::size_t enough = 32;  // spare nodes, so that a write allocates none under the lock
 
-  static void take_apart(node* n, row_list<row>& rows) noexcept {
+  /// Calls when_many() whenever there is a batch of rows.
+  template <class F>
+  static void take_apart(node* n, row_list<row>& rows, const F& when_many) noexcept {
     if (n == nullptr) return;
-    for (std::size_t i = 0; i < n->size(); ++i) n->is_leaf() ? rows.push(n->first(i)) : take_apart(n->child(i), rows);
+    for (std::size_t i = 0; i < n->size(); ++i) {
+      n->is_leaf() ? rows.push(n->first(i)) : take_apart(n->child(i), rows, when_many);
+    }
     delete n;
+    if (rows.size() >= doomed_batch) when_many();
   }
 
   std::atomic<node*> root_{nullptr};  // written under mutex_, read by readers without: see epoch.hpp for the order

@@ -20,7 +20,8 @@
 //                           hash, and without `<`) take one place: they are visited in one go, and none follows another
 //   walk_back(before, limit, f)
 //                           the same towards the first
-//   clear(check)            removes every row, in one step
+//   clear(check, pause)     removes every row, in one step; destroys them a batch at a time. Between two batches it calls
+//                           pause(), which may wait: nothing is held then
 //   size(), memory()        rows, exactly, at one moment; bytes without what keys and values allocated themselves
 //
 // put, remove, put_all and clear call check() under the lock, when nothing has changed yet; it may throw. They call it
@@ -60,5 +61,7 @@ struct write_result {
 
 /// How many rows a walk copies at a time: its reader holds back the memory of others no longer than that takes.
 inline constexpr std::size_t batch_size = 128;
+/// How many rows are destroyed at a time.
+inline constexpr std::size_t doomed_batch = 1024;
 
 }  // namespace kv::detail

@@ -207,7 +207,7 @@ class table_storage final : public table_base {
     home().interleave();
     typename journal::entry entry(writes);
     entry.concerns_all();
-    rows.clear([&] { check_write(), entry.begin(); });
+    rows.clear([&] { check_write(), entry.begin(); }, [&] { home().exec().pause(); });
   }
 
   // As the directory sees it -----------------------------------------------------------------------------------------
@@ -221,7 +221,7 @@ class table_storage final : public table_base {
   }
   std::size_t memory() const override { return sizeof(*this) + rows.memory(); }
   void discard_rows() override {
-    rows.clear([] {});
+    rows.clear([] {}, [&] { home().exec().pause(); });
   }
 
   engine rows;
