@@ -14,6 +14,15 @@ namespace kv::detail {
 
 namespace {
 
+// Asked here alone, and not where cells are used: all parts of a program have to agree, however they are built.
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+constexpr bool is_sanitized = true;
+#elif defined(__has_feature)
+constexpr bool is_sanitized = __has_feature(address_sanitizer) || __has_feature(thread_sanitizer);
+#else
+constexpr bool is_sanitized = false;
+#endif
+
 /// Aligned to a large page. As large as one, or a multiple, it stands on such pages, if the system has some.
 void* allocate_aligned(std::size_t size) {
   void* memory = nullptr;  // std::aligned_alloc wants a multiple of the alignment
@@ -148,16 +157,19 @@ void slabs::unlink(slab& s) noexcept {
   (s.next == nullptr ? last_ : s.next->previous) = s.previous;
 }
 
-void cell_cache::fill(magazine& mine, std::size_t size) {
-  mine.first = slabs_of(size).take(most / 2);
+cell_cache::cell_cache() noexcept : most_(is_sanitized ? 1 : 64) {}
+
+void cell_cache::fill(magazine& mine, std::size_t size) const {
+  mine.first = is_sanitized ? new (::operator new(size)) free_cell{nullptr} : slabs_of(size).take(most_ / 2);
   for (const auto* each = mine.first; each != nullptr; each = each->next) ++mine.count;
 }
 
-void cell_cache::halve(magazine& mine, std::size_t size) noexcept {
+void cell_cache::shrink(magazine& mine, std::size_t size) const noexcept {
+  if (is_sanitized) return give(std::exchange(mine, {}).first, size);
   // The upper half stays: it may still be in a cache.
   auto* last = mine.first;
-  for (unsigned n = 1; n < most / 2; ++n) last = last->next;
-  mine.count = most / 2;
+  for (unsigned n = 1; n < most_ / 2; ++n) last = last->next;
+  mine.count = most_ / 2;
   slabs_of(size).give(std::exchange(last->next, nullptr));
 }
 
@@ -167,7 +179,9 @@ void cell_cache::give_all() noexcept {
   }
 }
 
-void cell_cache::give(void* cell, std::size_t size) noexcept { slabs_of(size).give(new (cell) free_cell{nullptr}); }
+void cell_cache::give(void* cell, std::size_t size) noexcept {
+  is_sanitized ? ::operator delete(cell) : slabs_of(size).give(new (cell) free_cell{nullptr});
+}
 
 namespace {
 

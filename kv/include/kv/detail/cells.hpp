@@ -18,15 +18,6 @@
 
 namespace kv::detail {
 
-/// Under a sanitizer all this is malloc's business: it would not see when a cell is used after its end.
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-inline constexpr bool is_sanitized = true;
-#elif defined(__has_feature)
-inline constexpr bool is_sanitized = __has_feature(address_sanitizer) || __has_feature(thread_sanitizer);
-#else
-inline constexpr bool is_sanitized = false;
-#endif
-
 /// A cell that nobody uses.
 struct free_cell {
   free_cell* next;
@@ -65,9 +56,14 @@ class slabs {
 };
 
 /// The free cells of one thread, which alone calls its functions. Waits for others only in `slabs`.
+///
+/// Keeps none where the library is built with a sanitizer, and takes each from malloc: the sanitizer would not see when
+/// one is used after its end.
 class cell_cache {
  public:
   static constexpr std::size_t largest = 1024;  // bytes; larger ones are malloc's business
+
+  cell_cache() noexcept;
 
   /// Throws std::bad_alloc.
   void* take(std::size_t size) {
@@ -80,8 +76,8 @@ class cell_cache {
   void put(void* cell, std::size_t size) noexcept {
     auto& mine = magazine_of(size);
     mine.first = new (cell) free_cell{mine.first};
-    if (++mine.count == most) [[unlikely]]
-      halve(mine, size);
+    if (++mine.count == most_) [[unlikely]]
+      shrink(mine, size);
   }
   /// Keeps none.
   void give_all() noexcept;
@@ -90,16 +86,15 @@ class cell_cache {
   static void give(void* cell, std::size_t size) noexcept;
 
  private:
-  static constexpr unsigned most = 64;  // cells of one size that a thread keeps
-
   struct magazine {
     free_cell* first = nullptr;
     unsigned count = 0;
   };
   magazine& magazine_of(std::size_t size) noexcept { return magazines_[(size - 1) / sizeof(void*)]; }
-  static void fill(magazine& mine, std::size_t size);
-  static void halve(magazine& mine, std::size_t size) noexcept;
+  void fill(magazine& mine, std::size_t size) const;
+  void shrink(magazine& mine, std::size_t size) const noexcept;
 
+  const unsigned most_;  // cells of one size that a thread keeps
   std::array<magazine, largest / sizeof(void*)> magazines_{};
 };
 

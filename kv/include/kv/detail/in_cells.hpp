@@ -29,7 +29,7 @@ struct in_cells {
   }
 
  private:
-  static constexpr bool has_cell(std::size_t size) noexcept { return !is_sanitized && size <= cell_cache::largest; }
+  static constexpr bool has_cell(std::size_t size) noexcept { return size <= cell_cache::largest; }
 };
 
 }  // namespace kv::detail
