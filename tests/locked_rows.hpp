@@ -16,7 +16,7 @@
 #include <kv/detail/rows.hpp>
 
 /// Rows stand in the order of their hashes or, in an ordered table, of their keys. Those of one place are in no order.
-template <class Key, class Stored, bool is_ordered>
+template <class Key, class Stored, bool is_ordered, class Counts = kv::detail::one>
 class locked_rows {
  public:
   struct row {
@@ -118,7 +118,9 @@ class locked_rows {
   std::size_t size() const {
     const std::lock_guard lock(mutex_);
     std::size_t total = 0;
-    for (const auto& [place, group] : rows_) total += group.size();
+    for (const auto& [place, group] : rows_) {
+      for (const auto& each : group) total += Counts::of(each->value);
+    }
     return total;
   }
   std::size_t memory() const { return sizeof(*this) + size() * sizeof(row); }

@@ -1,5 +1,5 @@
 // Promises under test: a list comes into a bag as a whole, also between others who write the same keys, and brings nothing
-// back that they have taken out.
+// back that they have taken out; and the size of a bag is that of one moment.
 #include <doctest/doctest.h>
 
 #include <algorithm>
@@ -33,6 +33,24 @@ TEST_CASE_TEMPLATE("of many who write to one key, nothing is lost" * needs_threa
   other.join();
   CHECK(t.lookup(1).size() == 4 * count);
   CHECK_FALSE(t.member(2));
+}
+
+TEST_CASE_TEMPLATE("a bag is as large as it was at one moment" * needs_threads, Kind, kv::bag, locked_bag) {
+  kv::runtime runtime({.threads = 1});
+  auto t = open_table<kv::table<int, int, Kind>>(runtime);
+  std::atomic<bool> done{false};
+  std::thread writer([&] {
+    for (int i = 0; i < 20'000; ++i) {
+      t.insert({{i % 100, i}, {1000 + i % 100, i}});  // two at a time
+      if (i % 1000 == 999) t.clear();
+    }
+    done = true;
+  });
+  int odd = 0;
+  while (!done) odd += t.size() % 2 != 0;
+  writer.join();
+  CHECK(odd == 0);
+  CHECK(t.size() == 0);
 }
 
 TEST_CASE_TEMPLATE("what others take, erase or clear does not come back with a list" * needs_threads, Kind, kv::bag,

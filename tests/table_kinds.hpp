@@ -28,7 +28,7 @@ struct locked_bag {
   static constexpr std::string_view name = "bag";
   static constexpr bool has_many_objects = true;
   template <class Key, class Stored>
-  using rows = locked_rows<Key, Stored, false>;
+  using rows = locked_rows<Key, Stored, false, kv::detail::all_it_holds>;
 };
 
 template <class Kind>

@@ -84,7 +84,7 @@ class table_rows {
   }
   /// Returns all rows: fold() into a vector. Mirrors `ets:tab2list/1`.
   std::vector<entry> to_vector() const { return select(everything); }
-  /// Returns the number of rows at one moment; O(shards). In a bag that of objects, counted key by key; O(keys).
+  /// Returns the number of rows at one moment; O(shards). In a bag that of objects.
   /// Mirrors `ets:info(Tab, size)`.
   std::size_t size() const {
     storage_->home().interleave();

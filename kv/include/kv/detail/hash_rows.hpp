@@ -33,7 +33,7 @@
 
 namespace kv::detail {
 
-template <class Key, class Stored>
+template <class Key, class Stored, class Counts = one>
 class hash_rows {
  public:
   using row = hash_row<Key, Stored>;
@@ -103,11 +103,11 @@ class hash_rows {
   }
   std::size_t memory() const {
     return sum(
-        [](const shard& s) { return sizeof(s) + s.capacity() * sizeof(std::uint64_t) + s.size() * sizeof(row); });
+        [](const shard& s) { return sizeof(s) + s.capacity() * sizeof(std::uint64_t) + s.rows() * sizeof(row); });
   }
 
  private:
-  using shard = hash_shard<row>;
+  using shard = hash_shard<row, Counts>;
   using walk_type = hash_walk<row>;
   using lock = std::unique_lock<std::mutex>;
   static constexpr std::size_t shard_count = std::size_t{1} << slot_array::shard_bits;

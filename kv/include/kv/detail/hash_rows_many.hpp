@@ -22,9 +22,10 @@ std::vector<std::size_t> last_of_each_key(const std::vector<std::unique_ptr<Row>
   return result;
 }
 
-template <class Key, class Stored>
+template <class Key, class Stored, class Counts>
 template <class Check>
-std::optional<std::size_t> hash_rows<Key, Stored>::put_all(std::vector<owned> rows, bool only_new, Check check) {
+std::optional<std::size_t> hash_rows<Key, Stored, Counts>::put_all(std::vector<owned> rows, bool only_new,
+                                                                   Check check) {
   if (rows.empty()) {
     check();
     return std::nullopt;
@@ -60,10 +61,10 @@ std::optional<std::size_t> hash_rows<Key, Stored>::put_all(std::vector<owned> ro
 }
 
 /// Locks the shards of the chosen rows, all of which have room for them.
-template <class Key, class Stored>
+template <class Key, class Stored, class Counts>
 template <class Check>
-auto hash_rows<Key, Stored>::lock_for(const std::vector<owned>& rows, const std::vector<std::size_t>& chosen,
-                                      Check& check) -> std::pair<world*, std::vector<lock>> {
+auto hash_rows<Key, Stored, Counts>::lock_for(const std::vector<owned>& rows, const std::vector<std::size_t>& chosen,
+                                              Check& check) -> std::pair<world*, std::vector<lock>> {
   for (;;) {
     auto* const all = &world_or_new();
     std::vector<lock> held;
@@ -85,9 +86,9 @@ auto hash_rows<Key, Stored>::lock_for(const std::vector<owned>& rows, const std:
   }
 }
 
-template <class Key, class Stored>
+template <class Key, class Stored, class Counts>
 template <class Check, class Pause>
-void hash_rows<Key, Stored>::clear(Check check, Pause pause) {
+void hash_rows<Key, Stored, Counts>::clear(Check check, Pause pause) {
   world* all = nullptr;
   for (;;) {
     all = world_.load(std::memory_order_acquire);

@@ -26,7 +26,7 @@ namespace kv::detail {
 /// (S5) At least an eighth of the slots is empty, so every search ends.
 ///
 /// Writers hold the lock. A reader loads the array and its words sequentially consistently, as (E1) demands.
-template <class Row>
+template <class Row, class Counts>
 class alignas(64) hash_shard {
  public:
   using array_word = std::atomic<std::uint64_t>;  // of a slot_array
@@ -91,10 +91,12 @@ class alignas(64) hash_shard {
     slots().store(where.slot, slot_word::make(row, row->hash));  // (S1), (S2)
     live_ += where.row == nullptr;
     used_ += where.is_fresh;
+    size_ += Counts::of(row->value) - (where.row == nullptr ? 0 : Counts::of(where.row->value));
   }
   void erase(const place& where) noexcept {
     const auto all = slots();
     --live_;
+    size_ -= Counts::of(where.row->value);
     if (all.peek(all.next(where.slot)) != slot_word::empty) {
       all.store(where.slot, slot_word::erased);
       return;
@@ -121,13 +123,14 @@ class alignas(64) hash_shard {
     gone.take_all(rows);
     const owned_slot_array old(slots());
     slots_->store(0, std::memory_order_seq_cst);
-    live_ = used_ = 0;
+    live_ = used_ = size_ = 0;
     for (std::size_t i = 0; i < old.get().size(); ++i) {
       if (rows.size() >= doomed_batch) when_many();
       if (const auto word = old.get().peek(i); slot_word::is_row(word)) rows.push(slot_word::row_of<Row>(word));
     }
   }
-  std::size_t size() const noexcept { return live_; }
+  std::size_t size() const noexcept { return size_; }
+  std::size_t rows() const noexcept { return live_; }
   std::size_t capacity() const noexcept { return slots().size(); }
 
   std::mutex mutex;
@@ -154,6 +157,7 @@ class alignas(64) hash_shard {
   array_word* slots_ = nullptr;
   std::size_t live_ = 0;  // rows
   std::size_t used_ = 0;  // slots that are not empty
+  std::size_t size_ = 0;  // what its rows count
 };
 
 }  // namespace kv::detail

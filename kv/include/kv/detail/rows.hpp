@@ -1,6 +1,7 @@
 // What a table asks of the engine that keeps its rows.
 //
-// An engine is a class template of a key and of what is stored for it. Its functions may be called from any thread:
+// An engine is a class template of a key, of what is stored for it and of what a row counts. Its functions may be called
+// from any thread:
 //
 //   explicit engine(std::uint64_t seed)
 //   row                     a published row: `key` and `value`, which never change; `owned` is a unique_ptr to one
@@ -22,7 +23,8 @@
 //                           the same towards the first
 //   clear(check, pause)     removes every row, in one step; destroys them a batch at a time. Between two batches it calls
 //                           pause(), which may wait: nothing is held then
-//   size(), memory()        rows, exactly, at one moment; bytes without what keys and values allocated themselves
+//   size(), memory()        what its rows count, exactly, at one moment; bytes without what keys and values allocated
+//                           themselves
 //
 // put, remove, put_all and clear call check() under the lock, when nothing has changed yet; it may throw. They call it
 // again when they had to let go of the lock; the last time, nothing comes between it and what is done. What they
@@ -57,6 +59,20 @@ template <class Kept>
 struct write_result {
   bool done = false;
   Kept before = {};  ///< the row that was there; still is, when nothing was done
+};
+
+/// What a row counts in the size of its table: one, or as many as it holds.
+struct one {
+  template <class Stored>
+  static constexpr std::size_t of(const Stored&) noexcept {
+    return 1;
+  }
+};
+struct all_it_holds {
+  template <class Stored>
+  static std::size_t of(const Stored& held) noexcept {
+    return held.size();
+  }
 };
 
 /// How many rows a walk copies at a time: its reader holds back the memory of others no longer than that takes.

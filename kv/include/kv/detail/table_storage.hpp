@@ -42,7 +42,7 @@ struct bag {
   static constexpr std::string_view name = "bag";
   static constexpr bool has_many_objects = true;
   template <class Key, class Stored>
-  using rows = detail::hash_rows<Key, Stored>;
+  using rows = detail::hash_rows<Key, Stored, detail::all_it_holds>;
 };
 
 }  // namespace kv
@@ -212,13 +212,7 @@ class table_storage final : public table_base {
 
   // As the directory sees it -----------------------------------------------------------------------------------------
 
-  std::size_t size() const override {
-    if constexpr (many_objects<Type>) {
-      return count_objects();
-    } else {
-      return rows.size();
-    }
-  }
+  std::size_t size() const override { return rows.size(); }
   std::size_t memory() const override { return sizeof(*this) + rows.memory(); }
   void discard_rows() override {
     rows.clear([] {}, [&] { home().exec().pause(); });
@@ -238,16 +232,6 @@ class table_storage final : public table_base {
     typename journal::entry entry(writes);
     entry.template concerns<Key>(key);
     return rows.remove(key, when, [&] { check_write(), entry.begin(); });
-  }
-  std::size_t count_objects() const {
-    std::size_t result = 0;
-    std::optional<Key> last, reached;
-    do {
-      last = std::exchange(reached, std::nullopt);
-      rows.walk(last ? &*last : nullptr, batch_size,
-                [&](const row& each) { result += each.value.size(), reached = each.key; });
-    } while (reached);
-    return result;
   }
 };
 
