@@ -154,7 +154,8 @@ class hash_rows {
     return typename walk_type::position{hash_of(*key), key};
   }
 
-  bool is_current(const world* all) const noexcept { return world_.load(std::memory_order_relaxed) == all; }
+  /// Acquire pairs with make_world(): this may be a world that was emptied, without its locks, and is the table's again.
+  bool is_current(const world* all) const noexcept { return world_.load(std::memory_order_acquire) == all; }
   world& world_or_new() {
     auto* const all = world_.load(std::memory_order_acquire);
     return all != nullptr ? *all : make_world();
