@@ -214,6 +214,26 @@ TEST_CASE_TEMPLATE("what is cleared is destroyed a batch at a time, and nothing 
   CHECK(checked::living == 0);
 }
 
+TEST_CASE_TEMPLATE("what others clear again and again is whole for who writes meanwhile" * needs_threads, Rows, hashed,
+                   ordered) {
+  constexpr unsigned rounds = 3000;
+  {
+    Rows rows;
+    std::atomic<bool> done{false};
+    std::jthread writer([&] {
+      for (unsigned i = 0; !done; ++i) rows.set_all({i % 64, 64 + i % 64}, i);
+    });
+    for (unsigned i = 0; i < rounds; ++i) {
+      rows.clear_all();
+      rows.set(i % 64, i);
+    }
+    done = true;
+    writer.join();
+    CHECK(rows.walk_all() == rows.size());
+  }
+  CHECK(checked::living == 0);
+}
+
 TEST_CASE("threads that have read leave no record behind" * needs_threads) {
   hashed rows;
   rows.set(1, 1);
