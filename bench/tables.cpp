@@ -68,16 +68,16 @@ void find_one(benchmark::State& state) {
     if (map.find(name) != population_size / 2) return state.SkipWithError("the row is missing");
   }
 }
-template <class Map>
+template <class Map, std::size_t count>
 void update(benchmark::State& state) {
-  go_round<Map, population_size>(state, [](Map& map, const std::string& name, std::size_t turn) {
+  go_round<Map, count>(state, [](Map& map, const std::string& name, std::size_t turn) {
     map.put(name, turn);
     return true;
   });
 }
-template <class Map>
+template <class Map, std::size_t count>
 void erase_and_insert(benchmark::State& state) {
-  go_round<Map, population_size>(state, [](Map& map, const std::string& name, std::size_t turn) {
+  go_round<Map, count>(state, [](Map& map, const std::string& name, std::size_t turn) {
     const bool was_there = map.erase(name);
     map.put(name, turn);
     return was_there;
@@ -135,10 +135,14 @@ void add_finds(summary& table) {
 void add_writes(summary& table) {
   add_benchmark("table/fill/kv", fill<kv_map>, timing::manual)->Iterations(5);
   add_benchmark("table/fill/sharded", fill<sharded_numbers>, timing::manual)->Iterations(5);
-  add_benchmark("table/renew/kv", erase_and_insert<kv_map>);
-  add_benchmark("table/renew/sharded", erase_and_insert<sharded_numbers>);
-  add_benchmark("table/update/kv", update<kv_map>);
-  add_benchmark("table/update/sharded", update<sharded_numbers>);
+  add_benchmark("table/renew/100k/kv", erase_and_insert<kv_map, 100'000>);
+  add_benchmark("table/renew/100k/sharded", erase_and_insert<sharded_numbers, 100'000>);
+  add_benchmark("table/renew/1M/kv", erase_and_insert<kv_map, 1'000'000>);
+  add_benchmark("table/renew/1M/sharded", erase_and_insert<sharded_numbers, 1'000'000>);
+  add_benchmark("table/update/100k/kv", update<kv_map, 100'000>);
+  add_benchmark("table/update/100k/sharded", update<sharded_numbers, 100'000>);
+  add_benchmark("table/update/1M/kv", update<kv_map, 1'000'000>);
+  add_benchmark("table/update/1M/sharded", update<sharded_numbers, 1'000'000>);
   const auto row = [&](const std::string& what, const std::string& name) {
     table.add({.operation = "table, " + what + " (peer: 64 maps with locks)",
                .kv = name + "/kv",
@@ -146,8 +150,10 @@ void add_writes(summary& table) {
                .limit = times_peer(1.25)});
   };
   row("insert", "table/fill");
-  row("erase + insert", "table/renew");
-  row("update", "table/update");
+  row("erase + insert, 100,000 rows", "table/renew/100k");
+  row("erase + insert, 1,000,000 rows", "table/renew/1M");
+  row("update, 100,000 rows", "table/update/100k");
+  row("update, 1,000,000 rows", "table/update/1M");
 }
 
 template <class Map>
@@ -187,8 +193,8 @@ void add_ordered_tables(summary& table) {
                .threads = threads,
                .limit = times_peer(1)});
   }
-  add_benchmark("ordered/renew/kv", erase_and_insert<kv_ordered_map>);
-  add_benchmark("ordered/renew/shared_mutex", erase_and_insert<shared_ordered_numbers>);
+  add_benchmark("ordered/renew/kv", erase_and_insert<kv_ordered_map, population_size>);
+  add_benchmark("ordered/renew/shared_mutex", erase_and_insert<shared_ordered_numbers, population_size>);
   table.add({.operation = "ordered table, erase + insert (peer: shared_mutex map)",
              .kv = "ordered/renew/kv",
              .peer = "ordered/renew/shared_mutex"});
