@@ -68,32 +68,6 @@ std::uint64_t readers::oldest() noexcept {
   return result;
 }
 
-template <class Is>
-bool reader_record::any_kept(Is is) const noexcept {
-  for (const auto& each : cells) {
-    if (is(each.row.load(std::memory_order_acquire))) return true;
-  }
-  for (const auto* more = cells.back().next.load(std::memory_order_acquire); more != nullptr;
-       more = more->next.load(std::memory_order_acquire)) {
-    if (is(more->row.load(std::memory_order_acquire))) return true;
-  }
-  return false;
-}
-
-template <class Is>
-bool readers::any(Is is) noexcept {
-  for (const auto* each = first_.load(); each != nullptr; each = each->next) {
-    if (is(*each)) return true;
-  }
-  return false;
-}
-
-bool readers::can_see(const void* row) noexcept {
-  return any([row](const reader_record& each) {
-    return each.inside_since.load() != 0 || each.any_kept([row](const void* kept) { return kept == row; });
-  });
-}
-
 bool readers::keep(const void* row) noexcept {
   return any(
       [row](const reader_record& each) { return each.any_kept([row](const void* kept) { return kept == row; }); });

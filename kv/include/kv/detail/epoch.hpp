@@ -90,6 +90,32 @@ class readers {
   inline static constinit std::atomic<std::size_t> count_{0};           // a hint: stale is harmless
 };
 
+template <class Is>
+bool reader_record::any_kept(Is is) const noexcept {
+  for (const auto& each : cells) {
+    if (is(each.row.load(std::memory_order_acquire))) return true;
+  }
+  for (const auto* more = cells.back().next.load(std::memory_order_acquire); more != nullptr;
+       more = more->next.load(std::memory_order_acquire)) {
+    if (is(more->row.load(std::memory_order_acquire))) return true;
+  }
+  return false;
+}
+
+template <class Is>
+bool readers::any(Is is) noexcept {
+  for (const auto* each = first_.load(); each != nullptr; each = each->next) {
+    if (is(*each)) return true;
+  }
+  return false;
+}
+
+inline bool readers::can_see(const void* row) noexcept {
+  return any([row](const reader_record& each) {
+    return each.inside_since.load() != 0 || each.any_kept([row](const void* kept) { return kept == row; });
+  });
+}
+
 /// For the scope of a read: what is found inside stays readable. May be nested.
 class epoch_guard {
  public:

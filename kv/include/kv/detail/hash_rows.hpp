@@ -109,7 +109,7 @@ class hash_rows {
  private:
   using shard = hash_shard<row, Counts>;
   using walk_type = hash_walk<row>;
-  using lock = std::unique_lock<std::mutex>;
+  using lock = std::unique_lock<shard_mutex>;
   static constexpr std::size_t shard_count = std::size_t{1} << slot_array::shard_bits;
 
   /// All shards. Never freed before the engine, so that a writer who comes too late finds a lock, and then that he has.

@@ -5,11 +5,11 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
-#include <mutex>
 #include <optional>
 
 #include <kv/detail/limbo.hpp>
 #include <kv/detail/rows.hpp>
+#include <kv/detail/shard_mutex.hpp>
 #include <kv/detail/slot_array.hpp>
 
 namespace kv::detail {
@@ -133,7 +133,7 @@ class alignas(64) hash_shard {
   std::size_t rows() const noexcept { return live_; }
   std::size_t capacity() const noexcept { return slots().size(); }
 
-  std::mutex mutex;
+  shard_mutex mutex;
   limbo<Row> gone;  // under mutex, as what follows
 
  private:

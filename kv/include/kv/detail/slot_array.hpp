@@ -42,7 +42,8 @@ struct slot_word {
 /// This only tells where the slots are and how many, as a word that readers load at once; owned_slot_array owns them.
 class slot_array {
  public:
-  /// All locks of a table at once are fewer than 64: as many as ThreadSanitizer can follow.
+  /// The highest bits of a hash, which choose the shard. More shards would cost each small table memory, and who counts the
+  /// rows as many locks.
   static constexpr unsigned shard_bits = 5;
 
   slot_array() = default;
