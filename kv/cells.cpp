@@ -23,15 +23,22 @@ constexpr bool is_sanitized = __has_feature(address_sanitizer) || __has_feature(
 constexpr bool is_sanitized = false;
 #endif
 
-/// Aligned to a large page. As large as one, or a multiple, it stands on such pages, if the system has some.
-void* allocate_aligned(std::size_t size) {
-  void* memory = nullptr;  // std::aligned_alloc wants a multiple of the alignment
-  if (::posix_memalign(&memory, slabs::slab_size, size) != 0) throw std::bad_alloc();
+/// Zeroed memory of the system's, aligned to a large page. As large as one, or a multiple, it stands on such pages, if the
+/// system has some.
+std::byte* map(std::size_t size) {
+  const auto length = size + slabs::slab_size;  // holds an aligned part, wherever it begins
+  void* const all = ::mmap(nullptr, length, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  if (all == MAP_FAILED) throw std::bad_alloc();
+  auto* const begin = static_cast<std::byte*>(all);
+  const auto before = -reinterpret_cast<std::uintptr_t>(begin) % slabs::slab_size;
+  if (before != 0) ::munmap(begin, before);
+  ::munmap(begin + before + size, length - before - size);
 #ifdef MADV_HUGEPAGE
-  if (size >= slabs::slab_size) ::madvise(memory, size, MADV_HUGEPAGE);  // it does as well without
+  ::madvise(begin + before, size, MADV_HUGEPAGE);  // it does as well without
 #endif
-  return memory;
+  return begin + before;
 }
+void unmap(void* memory, std::size_t size) noexcept { ::munmap(memory, size); }
 
 template <std::size_t... i>
 constexpr std::array<slabs, sizeof...(i)> slabs_of_sizes(std::index_sequence<i...>) {
@@ -56,17 +63,18 @@ struct alignas(64) slabs::slab {
     return *reinterpret_cast<slab*>(reinterpret_cast<std::uintptr_t>(cell) & ~(slabs::slab_size - 1));
   }
   /// A small one begins like any other, and ends early: for few cells a large page is too much memory.
-  static slab* make(std::size_t cell_size, bool is_small) {
+  static owned_slab make(std::size_t cell_size, bool is_small) {
     const auto size = is_small ? small_size : slabs::slab_size;
-    auto* const memory = static_cast<std::byte*>(allocate_aligned(size));
+    auto* const memory = map(size);
     auto* const made = new (memory) slab;
     made->end = memory + size;
     made->cells = (size - sizeof(slab) - sizeof(std::uint64_t)) * 8 / (cell_size * 8 + 1);
     for (std::size_t i = 0; i < made->cells; i += 64) {
       made->bits()[i / 64] = ~std::uint64_t{0} >> (64 - std::min<std::size_t>(64, made->cells - i));
     }
-    return made;
+    return owned_slab(made);
   }
+  void unmap() noexcept { detail::unmap(this, static_cast<std::size_t>(end - reinterpret_cast<std::byte*>(this))); }
 
   bool is_empty() const noexcept { return used == cells; }
   /// There is one. The lowest: cells that are taken together lie together, whoever had them before.
@@ -92,14 +100,18 @@ struct alignas(64) slabs::slab {
   std::uint64_t* bits() noexcept { return reinterpret_cast<std::uint64_t*>(this + 1); }
 };
 
+void slabs::unmap_slab::operator()(slab* s) const noexcept { s->unmap(); }
+
 free_cell* slabs::take(unsigned count) {
+  owned_slab made;
   std::unique_lock lock(mutex_);
   while (first_ == nullptr) {
     const bool is_small = count_ == 0 && cell_size_ <= cell_cache::largest;
     lock.unlock();
-    auto* const made = slab::make(cell_size_, is_small);  // the system clears its memory: nobody waits for that
+    made = slab::make(cell_size_, is_small);  // the system clears its memory: nobody waits for that
     lock.lock();
-    link(*made);
+    if (first_ != nullptr) break;  // somebody else has made one meanwhile
+    link(*made.release());
     ++count_;
   }
   free_cell* result = nullptr;
@@ -125,19 +137,16 @@ void slabs::give(free_cell* cells) noexcept {
       home.next = std::exchange(unused, &home);
     }
   }
-  while (unused != nullptr) std::free(std::exchange(unused, unused->next));
+  while (unused != nullptr) std::exchange(unused, unused->next)->unmap();
 }
 
 void slabs::trim() noexcept {
-  slab* unused = nullptr;
-  {
-    const std::lock_guard lock(mutex_);
-    if (first_ == nullptr || first_ != last_ || first_->used > 0) return;
-    unused = first_;
-    unlink(*unused);
-    --count_;
-  }
-  std::free(unused);
+  owned_slab unused;
+  const std::lock_guard lock(mutex_);
+  if (first_ == nullptr || first_ != last_ || first_->used > 0) return;
+  unused.reset(first_);
+  unlink(*unused);
+  --count_;
 }
 
 std::size_t slabs::count() const {
@@ -196,12 +205,14 @@ slabs* array_slabs_of(std::size_t bytes) noexcept {
   if (is_sanitized || bytes < smallest_array || bytes > largest_array) return nullptr;
   return &array_slabs[std::bit_width(bytes / smallest_array) - 1];
 }
+bool is_mapped(std::size_t bytes) noexcept { return !is_sanitized && bytes >= slabs::slab_size; }
 
 }  // namespace
 
 void* allocate_array(std::size_t bytes) {
   if (auto* const all = array_slabs_of(bytes)) return std::memset(all->take(1), 0, bytes);
-  if (bytes >= slabs::slab_size) return std::memset(allocate_aligned(bytes), 0, bytes);
+  // Zeroed already, and touched here all the same: where it is filled, somebody holds a lock.
+  if (is_mapped(bytes)) return std::memset(map(bytes), 0, bytes);
   void* const memory = std::calloc(1, bytes);
   if (memory == nullptr) throw std::bad_alloc();
   return memory;
@@ -209,7 +220,7 @@ void* allocate_array(std::size_t bytes) {
 
 void free_array(void* memory, std::size_t bytes) noexcept {
   if (auto* const all = array_slabs_of(bytes)) return all->give(new (memory) free_cell{nullptr});
-  std::free(memory);
+  is_mapped(bytes) ? unmap(memory, bytes) : std::free(memory);
 }
 
 }  // namespace kv::detail

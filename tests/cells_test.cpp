@@ -9,6 +9,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
+#include <latch>
 #include <memory>
 #include <thread>
 #include <utility>
@@ -159,6 +160,26 @@ TEST_CASE("the first slab of a size is a small one, and goes like any other") {
   first.take(63);
   CHECK(from.count() == 1);
   CHECK((first.is_whole() && second.is_whole()));
+}
+
+TEST_CASE("threads that ask for the first cell at once get one slab" * needs_threads) {
+  constexpr int threads = 8;
+  for (int round = 0; round < 100; ++round) {
+    slabs from(64);
+    std::array<free_cell*, threads> taken{};
+    {
+      std::latch arrived(threads);
+      std::vector<std::jthread> all;
+      for (auto& mine : taken) {
+        all.emplace_back([&] {
+          arrived.arrive_and_wait();
+          mine = from.take(1);
+        });
+      }
+    }
+    REQUIRE(from.count() == 1);
+    for (auto* const each : taken) from.give(each);
+  }
 }
 
 TEST_CASE("threads take and give each other's cells" * needs_threads) {

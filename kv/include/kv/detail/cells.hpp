@@ -12,6 +12,7 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <memory>
 #include <mutex>
 #include <new>
 #include <utility>
@@ -42,6 +43,10 @@ class slabs {
 
  private:
   struct slab;
+  struct unmap_slab {
+    void operator()(slab* s) const noexcept;
+  };
+  using owned_slab = std::unique_ptr<slab, unmap_slab>;  // in no list
 
   void link(slab& s) noexcept;
   void unlink(slab& s) noexcept;
