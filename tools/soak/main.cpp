@@ -99,9 +99,6 @@ result run(const settings& chosen, findings& found, interruption& stop) {
   return r;
 }
 
-/// Of each size of row a slab may stay, which is up to three mappings. A leak would be one for each death.
-constexpr std::size_t mappings_of_slabs = 24;
-
 bool soak_and_judge(const settings& chosen) {
   interruption stop;
   findings found([](const std::string& text) { std::cerr << text + '\n'; });
@@ -110,12 +107,11 @@ bool soak_and_judge(const settings& chosen) {
   const auto before = warm_up(chosen, found);
   const auto after = run(chosen, found, stop);
   const auto leaked = [](std::size_t now, std::size_t then) { return now > then ? now - then : 0; };
-  const auto mapped = leaked(after.mapped.all, before.all + mappings_of_slabs);
+  const auto mapped = leaked(after.mapped.all, before.all);
   std::cout << "wrong answers       " << found.wrong_count() << "\nlost                " << found.lost_count()
             << "\nleaked processes    " << after.left.processes << "\nleaked stacks       " << after.mapped.stacks
             << "\nleaked mappings     " << mapped << " (" << after.mapped.all << " now, " << before.all
-            << " after the warm-up, and " << mappings_of_slabs << " may be slabs)\nleaked rows         "
-            << after.left.rows << '\n';
+            << " after the warm-up)\nleaked rows         " << after.left.rows << '\n';
   return found.wrong_count() + found.lost_count() + after.left.processes + after.mapped.stacks + mapped +
              after.left.rows ==
          0;

@@ -6,6 +6,7 @@
 #include <fstream>
 #include <stdexcept>
 #include <string>
+#include <string_view>
 
 namespace kv::soak {
 
@@ -23,7 +24,9 @@ struct mapping {
   bool is_guard = false;
 };
 
-/// A line is `begin-end rights …`, such as `7f0000000000-7f0000001000 ---p`.
+constexpr std::string_view flags = "VmFlags:";  // the last line about a mapping
+
+/// The first line is `begin-end rights …`, such as `7f0000000000-7f0000001000 ---p`.
 mapping parse(const std::string& line) {
   mapping result;
   std::size_t length = 0;
@@ -37,12 +40,13 @@ mapping parse(const std::string& line) {
 }  // namespace
 
 mappings count_mappings() {
-  auto in = open("/proc/self/maps");
+  auto in = open("/proc/self/smaps");
   mappings result;
   mapping before;
   for (std::string line; std::getline(in, line);) {
     const auto current = parse(line);
-    ++result.all;
+    while (!line.starts_with(flags) && std::getline(in, line)) continue;
+    if (line.find(" hg") == std::string::npos) ++result.all;
     const bool has_guard = before.is_guard && before.end == current.begin;
     if (has_guard && current.end - current.begin == stack_size) ++result.stacks;
     before = current;
