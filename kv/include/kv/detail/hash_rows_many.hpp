@@ -102,16 +102,10 @@ void hash_rows<Key, Stored, Counts>::clear(Check check, Pause pause) {
   readers::await_departure();  // (H3)
   // From here on nobody finds these rows, and writers who still come by find that they are too late.
   row_list<row> doomed;
-  const auto destroy = [&] {
-    std::unique_lock held(spares_mutex_);
-    left_behind_.take_over(doomed);
-    held.unlock();
-    doomed.clear();
-  };
   for (auto& s : all->shards) {
-    s.take_all(doomed, [&] { destroy(), pause(); });
+    s.take_all(doomed, [&] { left_behind_.destroy(doomed, spares_mutex_), pause(); });
   }
-  destroy();
+  left_behind_.destroy(doomed, spares_mutex_);
   const std::lock_guard held(spares_mutex_);
   all->next_spare = std::move(spares_);
   spares_.reset(all);

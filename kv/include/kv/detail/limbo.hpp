@@ -3,6 +3,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <mutex>
 #include <utility>
 
 #include <kv/detail/epoch.hpp>
@@ -69,11 +70,16 @@ class limbo {
     fresh_.push(row);
     if (fresh_.size() >= next_look_) look(doomed);
   }
-  /// Takes over rows that nobody inside can see, where somebody keeps them. The others stay in the list.
-  void take_over(row_list<Row>& rows) noexcept {
-    if (!readers::keep_any()) return;
-    row_list<Row> all = std::move(rows);
-    while (auto* const row = all.pop()) (readers::keep(row) ? fresh_ : rows).push(row);
+  /// Destroys rows that nobody inside can see, but for those that somebody keeps. It is called without the lock, which
+  /// is passed, and holds it for no longer than it takes to find those.
+  template <class Mutex>
+  void destroy(row_list<Row>& rows, Mutex& mutex) noexcept {
+    if (readers::keep_any()) {
+      row_list<Row> all = std::move(rows);
+      const std::lock_guard lock(mutex);
+      while (auto* const row = all.pop()) (readers::keep(row) ? fresh_ : rows).push(row);
+    }
+    rows.clear();
   }
   /// Returns all of it, to be destroyed when everybody who is inside has left, but for what somebody keeps.
   void take_all(row_list<Row>& rows) noexcept {

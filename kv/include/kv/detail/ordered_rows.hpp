@@ -122,14 +122,8 @@ class ordered_rows {
       gone_.take_all(doomed);
     }
     readers::await_departure();  // without the lock: it may take a while
-    const auto destroy = [&] {
-      std::unique_lock lock(mutex_);
-      gone_.take_over(doomed);
-      lock.unlock();
-      doomed.clear();
-    };
-    take_apart(old, doomed, [&] { destroy(), pause(); });
-    destroy();
+    take_apart(old, doomed, [&] { gone_.destroy(doomed, mutex_), pause(); });
+    gone_.destroy(doomed, mutex_);
   }
 
   std::size_t size() const {
