@@ -45,6 +45,7 @@ class battlefield {
     for (std::size_t at = 0; goes_on(result.size()); at = (at + 1) % others) {
       if (result.time([&] { return world_.get(names[at]); }) != entry_value) return std::nullopt;
     }
+    result.stop();
     return result;
   }
 
@@ -140,7 +141,7 @@ void add_storm(summary& table) {
   table.add({.operation = "longest mailbox seen in the registry and its supervisor of buckets",
              .kv = "storm/during",
              .peer = "",
-             .what = measure::messages,
+             .what = measure::count,
              .counter = "mailbox",
              .limit = at_most(population_size)});
   add_latency_rows(table, "lookup + get of others meanwhile", "storm/during",

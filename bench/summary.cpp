@@ -27,7 +27,7 @@ std::string with_unit(double value, measure what) {
     case measure::counted_nanoseconds: return short_number(value) + " ns";
     case measure::seconds: return short_number(value) + " s";
     case measure::bytes: return number(value, 0) + " B";
-    case measure::messages: return number(value, 0);
+    case measure::count: return number(value, 0);
     case measure::gain: break;
   }
   return short_number(value) + " x";
@@ -90,7 +90,7 @@ std::optional<double> summary::value_of(const std::string& name, const compariso
     case measure::nanoseconds: return alone->seconds * 1e9;
     case measure::seconds: return alone->seconds;
     case measure::counted_nanoseconds:
-    case measure::messages:
+    case measure::count:
     case measure::bytes: return alone->counters.at(row.counter);
     case measure::gain: break;
   }
@@ -102,7 +102,7 @@ std::vector<std::string> summary::cells(const comparison& row) const {
   const auto value = value_of(row.kv, row);
   if (!value) return {};
   const auto peer = value_of(row.peer, row);
-  const auto ratio = peer ? std::optional(*value / *peer) : std::nullopt;
+  const auto ratio = peer && *peer != 0 ? std::optional(*value / *peer) : std::nullopt;
   return {row.operation,
           with_unit(*value, row.what),
           peer ? with_unit(*peer, row.what) : "-",

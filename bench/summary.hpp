@@ -19,7 +19,7 @@ enum class measure {
   seconds,              // per operation
   counted_nanoseconds,  // the row's counter
   bytes,                // the row's counter
-  messages,             // the row's counter
+  count,                // the row's counter
   gain                  // how many times the throughput of one thread two threads have
 };
 

@@ -47,6 +47,7 @@ std::optional<latencies> read(const numbers& rows, Count count, Predicate goes_o
     const auto name = name_of(at % end);
     if (result.time([&] { return rows.lookup(name); }) != at % end) return std::nullopt;
   }
+  result.stop();
   return result;
 }
 
