@@ -1,15 +1,20 @@
-// Promises under test: the soak test counts durations as they are, tells which events are missing, and knows which kills
-// may excuse a failure. It is of no use if it cannot fail.
+// Promises under test: the soak test counts durations as they are, tells which events are missing, knows which kills may
+// excuse a failure, and finds what stays mapped. It is of no use if it cannot fail.
 #include <doctest/doctest.h>
 
+#include <filesystem>
 #include <string>
 #include <vector>
 
+#include <sys/mman.h>
+
+#include <kv/detail/cells.hpp>
 #include <kv/testing.hpp>
 #include <soak/calamities.hpp>
 #include <soak/event_log.hpp>
 #include <soak/histogram.hpp>
 #include <soak/progress.hpp>
+#include <soak/resources.hpp>
 
 namespace soak_test {
 
@@ -31,6 +36,26 @@ struct heard {
   void exited(std::uint32_t bucket) { log.handle(kv::exited{"milk", {bucket, 1, 1}, kv::exit_reason::killed}); }
   void handed(std::uint32_t bucket) { log.handle(handed_out{"milk", {bucket, 1, 1}}); }
 };
+
+/// Memory that is part of no other mapping.
+class mapped {
+ public:
+  explicit mapped(std::size_t size)
+      : size_(size), memory_(::mmap(nullptr, size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0)) {
+    REQUIRE(memory_ != MAP_FAILED);
+  }
+  mapped(const mapped&) = delete;
+  mapped& operator=(const mapped&) = delete;
+  ~mapped() { ::munmap(memory_, size_); }
+
+  void guard_first_page() const { REQUIRE(::mprotect(memory_, 4096, PROT_NONE) == 0); }
+
+ private:
+  std::size_t size_;
+  void* memory_;
+};
+
+constexpr const char* large_pages = "/sys/kernel/mm/transparent_hugepage";
 
 }  // namespace
 
@@ -137,6 +162,31 @@ TEST_CASE("a kill excuses what failed while it was under way, and nothing before
   CHECK(kills.any_since(meanwhile, part::registry));
   CHECK_FALSE(kills.any_since(kills.now()));
   CHECK(kills.count() == 1);
+}
+
+TEST_CASE("what is mapped is counted, and what is a stack is told from the rest") {
+  const auto before = kv::soak::count_mappings();
+  const mapped some(3 * 4096);
+  CHECK(kv::soak::count_mappings().all == before.all + 1);
+  CHECK(kv::soak::count_mappings().stacks == before.stacks);
+  const mapped stack(4096 + kv::soak::stack_size);
+  stack.guard_first_page();
+  CHECK(kv::soak::count_mappings().all == before.all + 3);
+  CHECK(kv::soak::count_mappings().stacks == before.stacks + 1);
+}
+
+TEST_CASE("slabs of rows are not counted, small or large" * doctest::skip(!std::filesystem::exists(large_pages))) {
+  const auto before = kv::soak::count_mappings().all;
+  kv::detail::slabs from(64);
+  auto* const small = from.take(1);
+  CHECK(kv::soak::count_mappings().all == before);
+  auto* const rest = from.take(100'000);
+  auto* const large = from.take(1);
+  CHECK(from.count() == 2);
+  CHECK(kv::soak::count_mappings().all == before);
+  for (auto* const each : {small, rest, large}) from.give(each);
+  from.trim();
+  CHECK(from.count() == 0);
 }
 
 }  // namespace soak_test
