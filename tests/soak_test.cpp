@@ -16,6 +16,8 @@
 #include <soak/progress.hpp>
 #include <soak/resources.hpp>
 
+#include "exploring.hpp"
+
 namespace soak_test {
 
 using kv::soak::calamities;
@@ -164,7 +166,8 @@ TEST_CASE("a kill excuses what failed while it was under way, and nothing before
   CHECK(kills.count() == 1);
 }
 
-TEST_CASE("what is mapped is counted, and what is a stack is told from the rest") {
+// Sanitizers map memory of their own.
+TEST_CASE("what is mapped is counted, and what is a stack is told from the rest" * doctest::skip(sanitized)) {
   const auto before = kv::soak::count_mappings();
   const mapped some(3 * 4096);
   CHECK(kv::soak::count_mappings().all == before.all + 1);
@@ -175,7 +178,8 @@ TEST_CASE("what is mapped is counted, and what is a stack is told from the rest"
   CHECK(kv::soak::count_mappings().stacks == before.stacks + 1);
 }
 
-TEST_CASE("slabs of rows are not counted, small or large" * doctest::skip(!std::filesystem::exists(large_pages))) {
+TEST_CASE("slabs of rows are not counted, small or large" *
+          doctest::skip(sanitized || !std::filesystem::exists(large_pages))) {
   const auto before = kv::soak::count_mappings().all;
   kv::detail::slabs from(64);
   auto* const small = from.take(1);
