@@ -46,7 +46,7 @@ constexpr std::array<slabs, sizeof...(i)> slabs_of_sizes(std::index_sequence<i..
 }
 constinit std::array all_slabs = slabs_of_sizes(std::make_index_sequence<cell_cache::largest / sizeof(void*)>());
 
-slabs& slabs_of(std::size_t size) noexcept { return all_slabs[(size - 1) / sizeof(void*)]; }
+slabs& slabs_of(std::size_t size) noexcept { return all_slabs[cell_cache::cell_size(size) / sizeof(void*) - 1]; }
 
 }  // namespace
 

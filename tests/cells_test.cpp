@@ -73,6 +73,11 @@ class filled {
     all_ = std::move(left);
   }
   void give_all() { give_every(1); }
+  /// Tells whether each of them begins where a cache line does.
+  bool begin_lines() const {
+    return std::ranges::all_of(all_,
+                               [](const auto& each) { return reinterpret_cast<std::uintptr_t>(each.first) % 64 == 0; });
+  }
   bool is_aligned() const {
     return std::ranges::all_of(
         all_, [](const auto& each) { return reinterpret_cast<std::uintptr_t>(each.first) % alignof(void*) == 0; });
@@ -160,6 +165,26 @@ TEST_CASE("the first slab of a size is a small one, and goes like any other") {
   first.take(63);
   CHECK(from.count() == 1);
   CHECK((first.is_whole() && second.is_whole()));
+}
+
+TEST_CASE("a cell is as large as asked, or whole cache lines where that loses at most an eighth") {
+  for (std::size_t size = 1; size <= cell_cache::largest; ++size) {
+    const auto cell = cell_cache::cell_size(size);
+    REQUIRE_MESSAGE(cell >= size, size);
+    REQUIRE_MESSAGE(cell % sizeof(void*) == 0, size);
+    REQUIRE_MESSAGE((cell < size + sizeof(void*) || (cell % 64 == 0 && (cell - size) * 8 < cell + 64)), size);
+  }
+  CHECK(cell_cache::cell_size(8) == 8);
+  CHECK(cell_cache::cell_size(48) == 48);
+  CHECK(cell_cache::cell_size(56) == 64);
+  CHECK(cell_cache::cell_size(112) == 128);
+  CHECK(cell_cache::cell_size(120) == 128);
+  CHECK(cell_cache::cell_size(cell_cache::largest) == cell_cache::largest);
+
+  slabs from(64);
+  filled cells(from, 64);
+  cells.take(1000);
+  CHECK(cells.begin_lines());
 }
 
 TEST_CASE("threads that ask for the first cell at once get one slab" * needs_threads) {

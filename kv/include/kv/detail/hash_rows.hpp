@@ -102,8 +102,9 @@ class hash_rows {
     return sum([](const shard& s) { return s.size(); });
   }
   std::size_t memory() const {
-    return sum(
-        [](const shard& s) { return sizeof(s) + s.capacity() * sizeof(std::uint64_t) + s.rows() * sizeof(row); });
+    return sum([](const shard& s) {
+      return sizeof(s) + s.capacity() * sizeof(std::uint64_t) + s.rows() * cell_cache::cell_size(sizeof(row));
+    });
   }
 
  private:

@@ -132,7 +132,7 @@ class ordered_rows {
   }
   std::size_t memory() const {
     const std::lock_guard lock(mutex_);
-    return (nodes_ + spares_.size()) * sizeof(node) + size_ * sizeof(row);
+    return (nodes_ + spares_.size()) * cell_cache::cell_size(sizeof(node)) + size_ * cell_cache::cell_size(sizeof(row));
   }
 
  private:
