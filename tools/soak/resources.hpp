@@ -11,7 +11,8 @@ inline constexpr std::size_t stack_size = 68 * 4096;
 
 /// The mappings of this process.
 struct mappings {
-  std::size_t all = 0;     // but for the slabs of rows, which may stay: they alone are advised to be on large pages
+  /// But for those advised to be on large pages: slabs of rows, which may stay, and arrays of 2 MiB and more.
+  std::size_t all = 0;
   std::size_t stacks = 0;  // of fibers
 };
 /// Throws std::runtime_error when they cannot be read.

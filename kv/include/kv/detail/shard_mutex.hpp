@@ -21,6 +21,7 @@ class shard_mutex {
     if (!state_.compare_exchange_strong(seen, state::taken, std::memory_order_acquire)) [[unlikely]]
       wait();
   }
+  /// Wakes one of those who wait after the lock is free already: so whoever destroys it comes after all who unlock it.
   void unlock() noexcept {
     if (state_.exchange(state::free, std::memory_order_release) == state::awaited) [[unlikely]]
       state_.notify_one();
@@ -29,7 +30,8 @@ class shard_mutex {
  private:
   enum class state : std::int32_t { free, taken, awaited };  // as large as what the system can wait for
 
-  /// Takes it as awaited, although perhaps nobody else waits any more: then one unlock() wakes nobody.
+  /// Takes it as awaited, although perhaps nobody else waits any more: then one unlock() wakes nobody. Taken without
+  /// that, it would be given back silently to others who still sleep. Acquire as in lock().
   [[gnu::noinline]] void wait() noexcept {
     while (state_.exchange(state::awaited, std::memory_order_acquire) != state::free) state_.wait(state::awaited);
   }
