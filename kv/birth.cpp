@@ -1,7 +1,6 @@
 // How processes come to life, and how plain threads get a stand-in.
 #include <stdexcept>
 
-#include <kv/detail/allocation.hpp>
 #include <kv/detail/caller.hpp>
 #include <kv/detail/table_directory.hpp>
 
@@ -65,7 +64,6 @@ void core::register_name(std::string name, pid who) {
   const name_directory::entry entry{who, type == nullptr ? typeid(void) : *type};
   const auto added = names_->add(name, entry, [this](pid id) { return is_alive_for_sure(id); });
   if (added.holder) throw name_taken(name, added.holder);
-  const reliable_memory here;
   if (!is_alive_for_sure(who)) names_->remove(name, who);  // it may have died before it had a name to give back
   // In this order: tables that were the predecessor's may wait for this very name.
   if (added.predecessor) tables_->owner_died(added.predecessor);
@@ -139,24 +137,26 @@ process& core::create(birth what) {
   }
   // What may fail for want of memory comes first.
   std::unique_ptr<relations> bonds;
+  std::unique_ptr<exit_notice> to_child;
   if (what.link || what.monitor != nullptr) bonds = std::make_unique<relations>();
   if (what.link) {
-    bonds->links.insert(parent->id());
-    parent->ties().links.reserve_one();
+    bonds->links.insert(std::make_unique<exit_notice>(signal::op::link_exit, parent->id()));
+    to_child = std::make_unique<exit_notice>(signal::op::link_exit, pid{});
+    parent->ties();
   }
   if (what.monitor != nullptr) {
     what.monitor->id = ++parent->refs_given;
-    bonds->watchers.insert({parent->id(), *what.monitor});
+    bonds->watchers.insert(
+        std::make_unique<down_notice>(signal::op::monitor, down{parent->id(), {}, *what.monitor, {}}));
     parent->business().monitoring.reserve(parent->business().monitoring.size() + 1);
   }
-  auto* const p = slots_.take();
+  auto* const p = slots_.take(false);
   if (p == nullptr) throw std::runtime_error("the runtime is shutting down: nothing can be started");
   live_.fetch_add(1, std::memory_order_relaxed);
   p->body = std::move(what.body);
   p->state = p->body->state();
   p->type.store(&p->body->type(), std::memory_order_release);
   p->is_leaf.store(what.leaf, std::memory_order_relaxed);
-  p->is_starting = true;
   if (parent != nullptr) {
     p->parent = parent->id();
     if (const auto* const own = parent->business_if_any()) p->restarts = own->next_restarts;
@@ -164,8 +164,11 @@ process& core::create(birth what) {
     p->root_serial.store(root_serials_.fetch_add(1, std::memory_order_relaxed) + 1, std::memory_order_relaxed);
   }
   p->bonds = std::move(bonds);
-  if (what.link) parent->ties().links.insert(p->id());
-  if (what.monitor != nullptr) parent->business().monitoring.emplace(what.monitor->id, errands::watched{p->id(), {}});
+  if (what.link) {
+    to_child->news.from = p->id();
+    parent->ties().links.insert(std::move(to_child));
+  }
+  if (what.monitor != nullptr) parent->business().monitoring.emplace(what.monitor->id, p->id());
   observe(*p, step::kind::starts, &p->body->type(), p->parent);
   if (what.name.empty()) return *p;
   try {
@@ -180,15 +183,16 @@ process& core::create(birth what) {
 void core::abandon(process& p) noexcept {
   p.end_with(exit_reason::normal);
   if (current_process != nullptr) untie(*current_process, p.id());
+  const run_as as(p);  // what it may have of a user's is its own
   finish(p);
 }
 
 /// A child that could not be started is nobody's.
 void core::untie(process& parent, pid child) noexcept {
   if (!parent.bonds) return;
-  parent.bonds->links.erase(child);
+  parent.bonds->links.take(child);
   if (auto* const own = parent.business_if_any()) {
-    boost::unordered::erase_if(own->monitoring, [child](const auto& row) { return row.second.target == child; });
+    boost::unordered::erase_if(own->monitoring, [child](const auto& row) { return row.second == child; });
   }
 }
 
@@ -207,7 +211,7 @@ void core::start_inline(process& p, action& start) {
   p.state = p.body->state();
   if (failure) p.end_with(exit_reason::error(failure));
   if (!p.must_exit) {
-    p.is_starting = false;
+    p.life.store(stage::running, std::memory_order_relaxed);
     release(p);
     return;
   }
@@ -237,7 +241,7 @@ void core::start_elsewhere(process& p, std::unique_ptr<request> start) {
   try {
     while (!waiting.reply) wait(self, waiting, time_point::max());
   } catch (const out_of_stacks&) {
-    send_signal(id, signal::op::exit, pid{}, exit_reason::kill);  // nobody would ever learn its pid
+    kill(id);  // nobody would ever learn its pid
     throw;
   }
   const auto& reply = static_cast<request&>(*waiting.reply);
@@ -248,7 +252,8 @@ void core::start_elsewhere(process& p, std::unique_ptr<request> start) {
 
 void core::start_detached(process& p, message_ptr start, executor::urgency how) noexcept {
   start->generation = p.id().generation;
-  if (start->kind == message_kind::action) p.is_starting = false;  // a function; nobody waits for its start
+  // Nobody waits for the start of a function.
+  if (start->kind == message_kind::action) p.life.store(stage::running, std::memory_order_relaxed);
   p.queue.push(std::move(start));
   executor_->ready(p, how);
 }
@@ -265,13 +270,14 @@ void core::start_on_thread(process& p, std::unique_ptr<action> start) {
 
 // A plain thread's stand-in --------------------------------------------------------------------------------------
 
-process& core::open_external() {
-  auto* const p = slots_.take();
+process& core::open_external(bool with_reserve) {
+  auto* const p = slots_.take(with_reserve);
   if (p == nullptr) throw std::runtime_error("the runtime is shutting down: nothing can be called");
   p->type.store(nullptr, std::memory_order_release);  // not what lived here before
   p->has_thread = true;
   p->is_stand_in = true;
   p->traps_exits = true;
+  p->life.store(stage::running, std::memory_order_relaxed);
   return *p;
 }
 
@@ -281,11 +287,11 @@ void core::close_external(process& p) noexcept {
   finish(p);
 }
 
-caller::caller(core& c) : core_(c) {
+caller::caller(core& c, bool with_reserve) : core_(c) {
   if (current_process != nullptr && current_process->home == &c) {
     self_ = current_process;
   } else {
-    self_ = stand_in_ = &c.open_external();
+    self_ = stand_in_ = &c.open_external(with_reserve);
   }
 }
 

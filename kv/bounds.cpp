@@ -1,7 +1,6 @@
 // Mailboxes with a limit.
 #include <stdexcept>
 
-#include <kv/detail/allocation.hpp>
 #include <kv/detail/caller.hpp>
 
 namespace kv::detail {
@@ -56,8 +55,9 @@ void core::answer_all(message* first) noexcept {
 void core::drop(pid to) noexcept {
   const auto* const p = find(to);
   if (p == nullptr || !p->bound->drop()) return;
-  const reliable_memory here;
-  report_now(overload_report{.who = to, .name = name_of(to), .type = class_name(*p), .limit = p->bound->limit()});
+  report_if_possible([&] {
+    return overload_report{.who = to, .name = name_of(to), .type = class_name(*p), .limit = p->bound->limit()};
+  });
 }
 
 void core::send_to_full(pid to, message_ptr what) {

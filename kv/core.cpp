@@ -1,7 +1,6 @@
 // Messages, waits, bonds and the end of a runtime. Births are in birth.cpp, turns in turn.cpp, deaths in death.cpp;
 // full mailboxes in bounds.cpp, answers that come later in requests.cpp, timers in timer.cpp, looks from outside in
 // introspection.cpp.
-#include <kv/detail/allocation.hpp>
 #include <kv/detail/caller.hpp>
 
 #include <algorithm>
@@ -31,10 +30,21 @@ core::core(const runtime_options& options)
       sink_(options.on_report),
       shutdown_timeout_(options.shutdown_timeout),
       kill_timeout_(options.kill_timeout),
-      slots_(*this),
+      slots_(*this, options.max_processes),
+      disposer_(std::make_unique<process>()),
+      last_resort_(std::make_unique<exit_notice>(signal::op::exit, pid{}, exit_reason::kill)),
+      disposer_end_(std::make_unique<exit_notice>(signal::op::exit, pid{}, exit_reason::kill)),
       names_(std::make_unique<name_directory>()),
       tables_(std::make_unique<table_directory>(*this)),
-      timers_(std::make_unique<timer_queue>()) {}
+      timers_(std::make_unique<timer_queue>()) {
+  disposer_->slot = disposer_slot;
+  disposer_->node = node_;
+  disposer_->home = this;
+  disposer_->is_disposer = true;
+  disposer_->life.store(stage::running, std::memory_order_relaxed);
+  disposer_->mailbox.open(first_generation);
+  disposer_->mailbox.try_release();
+}
 
 core::~core() = default;
 
@@ -92,8 +102,17 @@ bool core::deliver(pid to, message_ptr what, executor::urgency how) noexcept {
   return result == delivery::done;
 }
 
-void core::send(pid to, std::unique_ptr<signal> what) noexcept {
-  const bool is_kill = what->operation == signal::op::exit && what->reason.what() == exit_reason::kind::kill;
+void core::discard(message_ptr what) noexcept {
+  const auto to = disposer_->id();
+  if (!what || push(*disposer_, to, what, executor::urgency::soon) == delivery::done) return;
+  // The runtime is at its end, on the thread that ends it: nobody else depends on that, nor is it any process's.
+  auto* const outside = std::exchange(current_process, nullptr);
+  what.reset();
+  current_process = outside;
+}
+
+void core::send_signal(pid to, std::unique_ptr<signal> what) noexcept {
+  const bool is_kill = what->operation == signal::op::exit && what->reason().what() == exit_reason::kind::kill;
   message_ptr node = std::move(what);
   if (try_deliver(to, node, executor::urgency::soon) != delivery::done) {
     bounce(to, std::move(node), exit_reason::noproc);
@@ -102,19 +121,10 @@ void core::send(pid to, std::unique_ptr<signal> what) noexcept {
   }
 }
 
-void core::send_signal(pid to, signal::op what, pid from, const exit_reason& why, monitor_ref ref) noexcept {
-  const reliable_memory here;
-  send(to, std::make_unique<signal>(what, from, why, ref));
-}
-
-void core::send_exit(pid to, pid from, const exit_reason& why) {
-  send(to, std::make_unique<signal>(signal::op::exit, from, why));
-}
-
 void core::tie(pid to, std::unique_ptr<signal> what) noexcept {
   auto* const p = claim_leaf(to);
-  if (p == nullptr) return send(to, std::move(what));
-  obey(*p, *what);
+  if (p == nullptr) return send_signal(to, std::move(what));
+  obey(*p, std::move(what));
   release(*p);
 }
 
@@ -169,7 +179,7 @@ bool core::wait(process& self, suspension& how, time_point deadline) {
 
 void core::throw_if_ending(process& self) {
   // What is destroyed on the way out may still call: another exception would end the program.
-  if (!self.must_exit || self.is_ending || std::uncaught_exceptions() > 0) return;
+  if (!self.must_exit || self.is_ending() || std::uncaught_exceptions() > 0) return;
   if (self.is_unwinding) report_swallowed(self);
   self.is_unwinding = true;
   throw unwind{};
@@ -178,19 +188,20 @@ void core::throw_if_ending(process& self) {
 void core::report_swallowed(process& p) noexcept {
   if (p.has_swallowed) return;
   p.has_swallowed = true;
-  const reliable_memory here;
-  report_now(
-      oddity_report{p.id(), "a catch (...) of " + class_name(p) +
-                                " has swallowed the exception that ends it; it must rethrow what it does not know"});
+  report_if_possible([&] {
+    return oddity_report{p.id(),
+                         "a catch (...) of " + class_name(p) +
+                             " has swallowed the exception that ends it; it must rethrow what it does not know"};
+  });
 }
 
 // Bonds ----------------------------------------------------------------------------------------------------------
 
 monitor_ref core::monitor(process& self, pid target, std::string tag) {
   const monitor_ref ref{++self.refs_given};
-  auto news = std::make_unique<signal>(signal::op::monitor, self.id(), exit_reason{}, ref);
-  self.business().monitoring.emplace(ref.id, errands::watched{target, std::move(tag)});
-  tie(target, std::move(news));
+  auto notice = std::make_unique<down_notice>(signal::op::monitor, down{self.id(), {}, ref, std::move(tag)});
+  self.business().monitoring.emplace(ref.id, target);
+  tie(target, std::move(notice));
   return ref;
 }
 
@@ -202,11 +213,13 @@ monitor_ref core::monitor(process& self, std::string_view name, std::string tag)
   return ref;
 }
 
-void core::demonitor(process& self, monitor_ref ref, bool flush) {
-  auto& monitoring = self.business().monitoring;
-  if (const auto row = monitoring.find(ref.id); row != monitoring.end()) {
-    tie(row->second.target, std::make_unique<signal>(signal::op::demonitor, self.id(), exit_reason{}, ref));
-    monitoring.erase(row);  // a `down` that is under way finds nothing and is dropped
+void core::demonitor(process& self, monitor_ref ref, bool flush) noexcept {
+  auto* const own = self.business_if_any();
+  if (own == nullptr) return;
+  if (const auto row = own->monitoring.find(ref.id); row != own->monitoring.end()) {
+    const auto target = row->second;
+    own->monitoring.erase(row);  // a `down` that is under way finds nothing and is dropped
+    forget_watcher(target, self.id(), ref);
   }
   if (!flush) return;
   drain(self);
@@ -216,15 +229,24 @@ void core::demonitor(process& self, monitor_ref ref, bool flush) {
   });
 }
 
+/// Without memory for that, the watched keeps a notice that nobody wants, until it ends.
+void core::forget_watcher(pid watched, pid watcher, monitor_ref ref) noexcept {
+  try {
+    tie(watched, std::make_unique<control_signal>(signal::op::demonitor, watcher, ref.id));
+  } catch (const std::bad_alloc&) {
+  }
+}
+
 void core::link(process& self, pid peer) {
   if (peer == self.id()) return;
-  auto news = std::make_unique<signal>(signal::op::link, self.id());
-  if (self.ties().links.insert(peer)) tie(peer, std::move(news));
+  auto mine = std::make_unique<exit_notice>(signal::op::link_exit, peer);
+  auto news = std::make_unique<exit_notice>(signal::op::link, self.id());
+  if (self.ties().links.insert(std::move(mine))) tie(peer, std::move(news));
 }
 
 void core::unlink(process& self, pid peer) {
-  auto news = std::make_unique<signal>(signal::op::unlink, self.id());
-  if (self.bonds && self.bonds->links.erase(peer)) tie(peer, std::move(news));
+  auto news = std::make_unique<control_signal>(signal::op::unlink, self.id());
+  if (self.bonds && self.bonds->links.take(peer)) tie(peer, std::move(news));
 }
 
 // The end --------------------------------------------------------------------------------------------------------
@@ -232,7 +254,7 @@ void core::unlink(process& self, pid peer) {
 std::vector<pid> core::processes() const {
   std::vector<pid> result;
   slots_.for_each([&](const process& p) {
-    if (p.mailbox.is_open()) result.push_back(p.id());
+    if (const auto id = p.living()) result.push_back(id);
   });
   return result;
 }
@@ -240,8 +262,10 @@ std::vector<pid> core::processes() const {
 std::optional<pid> core::first_of(const std::type_info& type) const {
   std::optional<pid> result;
   slots_.for_each([&](const process& p) {
-    const auto* const its = p.type.load(std::memory_order_relaxed);
-    if (!result && its != nullptr && *its == type && p.mailbox.is_open()) result = p.id();
+    if (result) return;
+    const auto* const its = p.type.load(std::memory_order_acquire);
+    const auto id = p.living();
+    if (id && its != nullptr && *its == type) result = id;
   });
   return result;
 }
@@ -249,8 +273,9 @@ std::optional<pid> core::first_of(const std::type_info& type) const {
 std::vector<pid> core::roots() const {
   std::vector<std::pair<std::uint64_t, pid>> found;
   slots_.for_each([&](const process& p) {
-    const auto serial = p.root_serial.load(std::memory_order_relaxed);
-    if (serial != 0) found.emplace_back(serial, p.id());
+    const auto serial = p.root_serial.load(std::memory_order_acquire);
+    const auto id = p.living();
+    if (id && serial != 0) found.emplace_back(serial, id);
   });
   std::ranges::sort(found, std::greater{});
   std::vector<pid> result;
@@ -258,33 +283,61 @@ std::vector<pid> core::roots() const {
   return result;
 }
 
-void core::end_root(pid root) noexcept {
-  const caller who(*this);
-  const auto ref = monitor(who.self(), root, {});
-  send_signal(root, signal::op::exit, pid{}, exit_reason::shutdown);
+void core::end_root(process& self, pid root) {
+  const auto ref = monitor(self, root, {});
+  send_exit(root, pid{}, exit_reason::shutdown);
   suspension waiting;
   const auto deadline = deadline_after(shutdown_timeout_);
-  while (who.self().queue.empty()) {
-    if (wait(who.self(), waiting, deadline)) continue;
+  while (self.queue.empty()) {
+    if (wait(self, waiting, deadline)) continue;
     report_stubborn(root, exit_reason::shutdown, shutdown_timeout_);
     break;
   }
-  demonitor(who.self(), ref, true);
+  demonitor(self, ref, true);
+}
+
+/// Kills a process, however little memory there is. What was kept back for that can be used once; then the death of one
+/// that was killed before makes room.
+void core::kill(pid who) noexcept {
+  for (;;) {
+    const auto before = live_count();
+    try {
+      return send_exit(who, pid{}, exit_reason::kill);
+    } catch (const std::bad_alloc&) {
+      if (last_resort_) return send_signal(who, std::move(last_resort_));
+    }
+    await([&] { return live_count() < before; });
+  }
+}
+
+void core::await(const std::function<bool()>& is_over) noexcept {
+  executor_->run_until(is_over);
+  std::unique_lock lock(idle_mutex_);
+  ended_.wait(lock, is_over);
 }
 
 void core::shut_down() noexcept {
   executor_->close();
   tables_->close();
-  for (const auto root : roots()) end_root(root);
-  slots_.shut();
-  for (const auto id : processes()) send_signal(id, signal::op::exit, pid{}, exit_reason::kill);
-  const auto nobody_left = [this] { return live_.load(std::memory_order_relaxed) == 0; };
-  executor_->run_until(nobody_left);
   {
-    std::unique_lock lock(idle_mutex_);
-    last_ended_.wait(lock, nobody_left);
+    const std::lock_guard lock(idle_mutex_);
+    shutting_down_ = true;
   }
+  try {
+    const caller who(*this, true);
+    for (const auto root : roots()) end_root(who.self(), root);
+  } catch (const std::exception&) {
+    // No memory to ask each of them in turn: they are killed.
+  }
+  slots_.shut();
+  slots_.for_each([&](const process& p) {
+    // A stand-in has no type. It cannot be killed, and goes when its thread wants it to.
+    if (const auto id = p.living(); id && p.type.load(std::memory_order_acquire) != nullptr) kill(id);
+  });
+  await([this] { return live_.load(std::memory_order_relaxed) == 0; });
   tables_->clear();
+  send_signal(disposer_->id(), std::move(disposer_end_));
+  await([this] { return disposer_has_ended_; });
   executor_->stop();
 }
 

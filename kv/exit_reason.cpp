@@ -31,7 +31,7 @@ exit_reason::exit_reason(kind what, std::string text, std::exception_ptr excepti
 exit_reason exit_reason::shutdown_because(std::string term) { return {kind::shutdown, std::move(term), nullptr}; }
 
 // Made in time: where memory has run out, there is none to say so with.
-const std::shared_ptr<const exit_reason::detail> exit_reason::out_of_memory =
+const std::shared_ptr<const exit_reason::detail> exit_reason::bad_alloc_ =
     std::make_shared<const detail>(detail{"std::bad_alloc", std::make_exception_ptr(std::bad_alloc())});
 
 exit_reason exit_reason::error(std::exception_ptr exception) noexcept {
@@ -39,10 +39,14 @@ exit_reason exit_reason::error(std::exception_ptr exception) noexcept {
     auto text = text_of(exception);
     return {kind::error, std::move(text), std::move(exception)};
   } catch (...) {
-    exit_reason result(kind::error);
-    result.detail_ = out_of_memory;
-    return result;
+    return out_of_memory();
   }
+}
+
+exit_reason exit_reason::out_of_memory() noexcept {
+  exit_reason result(kind::error);
+  result.detail_ = bad_alloc_;
+  return result;
 }
 
 exit_reason exit_reason::custom(std::string text) { return {kind::custom, std::move(text), nullptr}; }

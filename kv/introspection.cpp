@@ -43,10 +43,10 @@ process_info::inside within(process& p) {
   process_info::inside result{
       .mailbox = p.queue.size(), .links = {}, .monitors = {}, .monitored_by = {}, .traps_exits = p.traps_exits};
   if (!p.bonds) return result;
-  p.bonds->links.for_each([&](pid peer) { result.links.push_back(peer); });
-  p.bonds->watchers.for_each([&](const watcher& w) { result.monitored_by.push_back(w.who); });
+  p.bonds->links.for_each([&](const exit_notice& to) { result.links.push_back(to.news.from); });
+  p.bonds->watchers.for_each([&](const down_notice& to) { result.monitored_by.push_back(to.news.from); });
   if (!p.bonds->own) return result;
-  for (const auto& [ref, watched] : p.bonds->own->monitoring) result.monitors.push_back(watched.target);
+  for (const auto& [ref, target] : p.bonds->own->monitoring) result.monitors.push_back(target);
   return result;
 }
 

@@ -2,7 +2,6 @@
 #include <algorithm>
 #include <stdexcept>
 
-#include <kv/detail/allocation.hpp>
 #include <kv/detail/receive.hpp>
 #include <kv/pending.hpp>
 
@@ -61,7 +60,11 @@ std::unique_ptr<request> core::take_reply(process& self, std::uint64_t number) {
 
 void core::forget_reply(pid who, std::uint64_t number) noexcept {
   if (current_process == nullptr || current_process->id() != who) {
-    return send_signal(who, signal::op::forget_reply, pid{}, {}, monitor_ref{number});
+    try {
+      return send_signal(who, std::make_unique<control_signal>(signal::op::forget_reply, pid{}, number));
+    } catch (const std::bad_alloc&) {
+      return;  // the answer stays with the process until it ends
+    }
   }
   if (auto* const own = current_process->business_if_any()) own->replies.erase(number);
 }
@@ -70,13 +73,15 @@ pending_base::pending_base(pending_base&& other) noexcept
     : home_(std::exchange(other.home_, nullptr)),
       owner_(other.owner_),
       number_(other.number_),
-      callee_(other.callee_) {}
+      callee_(other.callee_),
+      kill_(std::move(other.kill_)) {}
 
 pending_base& pending_base::operator=(pending_base&& other) noexcept {
   std::swap(home_, other.home_);
   std::swap(owner_, other.owner_);
   std::swap(number_, other.number_);
   std::swap(callee_, other.callee_);
+  std::swap(kill_, other.kill_);
   return *this;
 }
 
@@ -85,10 +90,10 @@ pending_base::~pending_base() {
 }
 
 void pending_base::cancel(pid worker) noexcept {
-  if (home_ == nullptr || !worker) return;
+  if (home_ == nullptr || !kill_) return;
   // Without the link nothing comes back; the worker's own end of it needs no signal, for it ends.
-  if (is_owner() && current_process->bonds) current_process->bonds->links.erase(worker);
-  if (home_->find(worker) != nullptr) home_->send_signal(worker, signal::op::exit, owner_, exit_reason::kill);
+  if (is_owner() && current_process->bonds) current_process->bonds->links.take(worker);
+  home_->send_signal(worker, std::move(kill_));
 }
 
 bool pending_base::is_owner() const noexcept {
@@ -122,9 +127,8 @@ std::optional<std::size_t> wait_for_any(const std::vector<std::uint64_t>& reques
 // The callee's side ------------------------------------------------------------------------------------------------
 
 void give_up(std::unique_ptr<request> what) noexcept {
-  const reliable_memory here;
   auto* const self = current_process;
-  if (self == nullptr || (!self->is_ending && !self->must_exit && std::uncaught_exceptions() == 0)) {
+  if (self == nullptr || (!self->is_ending() && !self->must_exit && std::uncaught_exceptions() == 0)) {
     auto* const home = what->caller_core;
     const auto why = request::no_reply();
     home->answer(std::move(what), &why);

@@ -25,6 +25,10 @@ const runtime_options& checked(const runtime_options& options) {
     throw std::invalid_argument("runtime_options::max_stacks is " + std::to_string(options.max_stacks) +
                                 "; at least one for each thread is needed: " + std::to_string(options.threads));
   }
+  if (options.max_processes == 0 || options.max_processes > runtime_options::max_processes_limit) {
+    throw std::invalid_argument("runtime_options::max_processes is " + std::to_string(options.max_processes) +
+                                "; it must be from 1 to " + std::to_string(runtime_options::max_processes_limit));
+  }
   if (options.kill_timeout.count() <= 0) {
     throw std::invalid_argument("runtime_options::kill_timeout is " + std::to_string(options.kill_timeout.count()) +
                                 " ns; it must be more than 0");

@@ -92,6 +92,8 @@ void simulation::refuse_allocation(pid who, unsigned nth) {
   inside_.refuse_allocation(who, nth);
 }
 
+void simulation::exhaust_memory(bool on) { inside_.exhaust_memory(on); }
+
 void simulation::resume(pid who) { inside_.let_go(who); }
 
 simulation::calm::calm(detail::simulator& world) : world_(world), before_(world.set_calm(true)) {}

@@ -119,7 +119,7 @@ bool simulator::kill(const victim& whom) {
   ++kills_;
   observe({.who = *found, .what = step::kind::fault_kill});
   is_striking_ = true;
-  core_.send_signal(*found, signal::op::exit, pid{}, exit_reason::kill);
+  core_.send_exit(*found, pid{}, exit_reason::kill);
   is_striking_ = false;
   return true;
 }
@@ -222,7 +222,7 @@ void simulator::leave(bool may_throw) {
   }
   if (!is_closing_) return let_others_run();
   auto& p = *running_->job;
-  if (!may_throw || current_process != &p || p.is_ending || std::uncaught_exceptions() > 0) return;
+  if (!may_throw || current_process != &p || p.is_ending() || std::uncaught_exceptions() > 0) return;
   p.end_with(exit_reason::killed);
   throw unwind{};
 }
@@ -289,6 +289,7 @@ void simulator::resume(sim_worker& w) {
   const keep_exceptions mine;
   auto* const process_here = std::exchange(current_process, nullptr);
   auto* const worker_here = std::exchange(running_, &w);
+  const exhausted_memory there(is_exhausted_);
   w.other_side = std::move(w.other_side).resume();
   running_ = worker_here;
   current_process = process_here;
@@ -323,7 +324,10 @@ bool simulator::fire_next_timer() {
   const auto next = next_timer();
   if (!next) return false;
   set_clock(*next);
-  if (core_.next_alarm() == *next) return core_.ring();
+  if (core_.next_alarm() == *next) {
+    const exhausted_memory there(is_exhausted_);
+    return core_.ring();
+  }
   auto& due = **timers_.begin();
   timers_.erase(timers_.begin());
   // When the claim is taken, the process is ready already: then what it waited for was in time.

@@ -90,6 +90,8 @@ class simulator final : public executor {
   void let_go(pid who) { std::erase(held_, who); }
   void refuse_allocation(pid who, unsigned nth) { refusals_.push_back({who, nth}); }
 
+  void exhaust_memory(bool on) noexcept { is_exhausted_ = on; }
+
   /// While calm, nothing deviates from the plain order. Returns what was set before.
   bool set_calm(bool on) noexcept { return std::exchange(is_calm_, on); }
 
@@ -171,7 +173,8 @@ class simulator final : public executor {
   unsigned chance_kills_ = 0;  // that the seed wanted
   unsigned chance_refusals_ = 0;
   bool is_calm_ = false;
-  bool is_striking_ = false;  // sends a kill, which is one step with the boundary that it is for
+  bool is_exhausted_ = false;  // the memory of processes and timers
+  bool is_striking_ = false;   // sends a kill, which is one step with the boundary that it is for
   bool is_closing_ = false;
 };
 

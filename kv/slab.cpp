@@ -2,6 +2,7 @@
 
 #include <limits>
 #include <new>
+#include <string>
 
 #include <kv/detail/core.hpp>
 
@@ -15,22 +16,30 @@ slab::~slab() {
   }
 }
 
-process* slab::take() {
+process* slab::take(bool with_reserve) {
   const std::lock_guard lock(mutex_);
   if (is_shut_) return nullptr;
+  const auto living = used_.load(std::memory_order_relaxed) - free_;
+  if (living >= limit_ + (with_reserve ? reserved_slots : 0)) {
+    throw system_limit("there are " + std::to_string(living) +
+                       " processes, and no more may be (runtime_options::max_processes)");
+  }
   auto* p = first_free_;
   if (p != nullptr) {
     first_free_ = std::exchange(p->next_ready, nullptr);
+    --free_;
   } else {
     p = &grow();
   }
-  p->mailbox.open();
+  // After the generation that the last process left behind: see process::living().
+  p->life.store(stage::starting, std::memory_order_release);
+  p->mailbox.open(p->generation.load(std::memory_order_relaxed));
   return p;
 }
 
 process& slab::grow() {
   const auto slot = used_.load(std::memory_order_relaxed);
-  auto& chunk = chunks_.at(slot / chunk_slots);
+  auto& chunk = chunks_[slot / chunk_slots];
   if (slot % chunk_slots == 0) chunk.store(new process[chunk_slots], std::memory_order_release);
   auto& p = *at(slot);
   p.slot = slot;
@@ -46,6 +55,7 @@ void slab::give_back(process& p) {
   p.next_ready = nullptr;
   (first_free_ == nullptr ? first_free_ : last_free_->next_ready) = &p;
   last_free_ = &p;
+  ++free_;
 }
 
 void slab::shut() {

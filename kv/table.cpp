@@ -93,7 +93,7 @@ void add_table(core& home, const std::shared_ptr<table_base>& table, table_optio
   const auto owner = options.owner || options.ownerless ? options.owner : self_if_any().value_or(pid{});
   if (!owner && !options.ownerless)
     throw std::invalid_argument(label(options.name) + " needs an owner: create it in a process, or name one");
-  home.tables().add(table, owner, std::move(options.heirs), kept_or_null(std::move(told)));
+  home.tables().add(table, owner, will(std::move(options.heirs), kept_or_null(std::move(told)), table, owner));
 }
 
 std::shared_ptr<table_base> find_table(const core& home, std::string_view name, std::type_index row) {
@@ -120,10 +120,11 @@ void adopt_table(table_base& table) {
   table.home().tables().adopt(table, self());
 }
 
-void set_heirs(table_base& table, std::vector<heir> heirs, transfer_message told) {
-  table.home().interleave();
+void set_heirs(const std::shared_ptr<table_base>& table, std::vector<heir> heirs, transfer_message told) {
+  table->home().interleave();
   check_heirs(heirs);
-  table.home().tables().set_heirs(table, std::move(heirs), kept_or_null(std::move(told)));
+  will last(std::move(heirs), kept_or_null(std::move(told)), table, self_if_any().value_or(pid{}));
+  table->home().tables().set_heirs(*table, std::move(last));
 }
 
 void give_away(table_base& table, pid to, message_ptr transfer) {

@@ -8,6 +8,23 @@
 
 namespace kv::detail {
 
+namespace {
+
+std::vector<std::string> names_in(const std::vector<heir>& heirs) {
+  std::vector<std::string> names;
+  for (const auto& each : heirs) {
+    if (const auto* const name = std::get_if<std::string>(&each)) names.push_back(*name);
+  }
+  return names;
+}
+
+}  // namespace
+
+will::will(std::vector<heir> named, inheritance message, const std::shared_ptr<table_base>& table, pid owner)
+    : heirs(std::move(named)), told(std::move(message)), places(names_in(heirs), *table) {
+  if (told && owner) letter = (*told)(table, owner);
+}
+
 // Look -----------------------------------------------------------------------------------------------------------
 
 std::shared_ptr<table_base> table_directory::find(std::string_view name) const {
@@ -33,7 +50,7 @@ bool table_directory::describe(const table_base& table, table_info& result) cons
   if (table.is_dropped()) return false;
   result.name = table.name_;
   result.owner = table.owner();
-  result.heirs = table.next_.heirs;
+  result.heirs = table.next_.last.heirs;
   return true;
 }
 
@@ -53,8 +70,7 @@ void table_directory::check_owner(const table_base& table, const char* verb) {
 
 // Change ---------------------------------------------------------------------------------------------------------
 
-void table_directory::add(const std::shared_ptr<table_base>& table, pid owner, std::vector<heir> heirs,
-                          inheritance told) {
+void table_directory::add(const std::shared_ptr<table_base>& table, pid owner, will last) {
   const std::lock_guard lock(mutex_);
   const auto& name = table->name_;
   check_free(name);
@@ -70,15 +86,14 @@ void table_directory::add(const std::shared_ptr<table_base>& table, pid owner, s
     throw;
   }
   table->place_ = place;
-  table->next_.heirs = std::move(heirs);
-  table->next_.told = std::move(told);
+  table->next_.last = std::move(last);
   table->set_owner(owner);
 }
 
 void table_directory::drop(table_base& table) {
-  leftovers gone;
+  leftovers gone(home_);
   const std::lock_guard lock(mutex_);
-  const bool is_ownerless = !table.is_dropped() && !table.owner() && table.next_.awaited.empty();
+  const bool is_ownerless = !table.is_dropped() && !table.owner() && table.next_.awaited == nullptr;
   if (!is_ownerless) check_owner(table, "drop");
   drop(table, gone);
 }
@@ -104,7 +119,7 @@ void table_directory::adopt(table_base& table, pid who) {
   const std::lock_guard lock(mutex_);
   if (table.owner() == who)
     throw table_error(table_error::code::already_owner, label(table.name_) + " is " + to_string(who) + "'s already");
-  const bool is_ownerless = !table.is_dropped() && !table.owner() && table.next_.awaited.empty();
+  const bool is_ownerless = !table.is_dropped() && !table.owner() && table.next_.awaited == nullptr;
   if (!is_ownerless) check_owner(table, "adopt");
   if (!home_.prepare_gift(who)) {
     throw table_error(table_error::code::no_owner,
@@ -113,18 +128,18 @@ void table_directory::adopt(table_base& table, pid who) {
   move_to(table, who);
 }
 
-void table_directory::set_heirs(table_base& table, std::vector<heir> heirs, inheritance told) {
+void table_directory::set_heirs(table_base& table, will last) {
   const std::lock_guard lock(mutex_);
   check_owner(table, "set the heirs of");
-  table.next_.heirs.swap(heirs);
-  table.next_.told.swap(told);  // what it was before is destroyed without the lock, with the arguments
+  std::swap(table.next_.last, last);  // what it was before is destroyed without the lock, with the argument
 }
 
-void table_directory::move_to(table_base& table, pid owner) {
+void table_directory::move_to(table_base& table, pid owner) noexcept {
   auto row = by_owner_.extract(table.place_);
   row.key() = owner;
   table.place_ = by_owner_.insert(std::move(row));
   table.set_owner(owner);
+  make_letter(table, owner);
 }
 
 }  // namespace kv::detail

@@ -1,7 +1,6 @@
 // How tables change hands: gifts, promises, deaths and births.
 #include <algorithm>
 
-#include <kv/detail/allocation.hpp>
 #include <kv/detail/table_directory.hpp>
 #include <kv/process.hpp>
 
@@ -21,7 +20,7 @@ namespace {
 }  // namespace
 
 void table_directory::give(table_base& table, pid to, message_ptr transfer) {
-  leftovers gone;
+  leftovers gone(home_);
   const std::lock_guard lock(mutex_);
   check_owner(table, "give away");
   if (to == table.owner()) refuse_gift(table_error::code::already_owner, table.name_, to_string(to) + " owns it");
@@ -31,7 +30,8 @@ void table_directory::give(table_base& table, pid to, message_ptr transfer) {
 
 void table_directory::promise(table_base& table, std::string to, duration deadline, message_ptr transfer,
                               timed_message expired) {
-  leftovers gone;
+  waiting_places places({to}, table);
+  leftovers gone(home_);
   const std::lock_guard lock(mutex_);
   check_owner(table, "give away");
   const auto owner = table.owner();
@@ -39,9 +39,10 @@ void table_directory::promise(table_base& table, std::string to, duration deadli
   if (holder == owner) refuse_gift(table_error::code::already_owner, table.name_, to + " is its owner's name");
   if (holder && home_.prepare_gift(*holder)) return this->transfer(table, *holder, std::move(transfer), gone);
   stop_waiting(table, gone);
-  expired.first->is_exempt = true;
-  if (deadline.count() <= 0) return home_.deliver_now(owner, expired.first);
-  await_names(table, {std::move(to)}, std::move(transfer));
+  expired.next->is_exempt = true;
+  if (deadline.count() <= 0) return home_.deliver_now(owner, expired.next);
+  table.next_.promised = std::move(places);
+  await_names(table, table.next_.promised, std::move(transfer));
   if (deadline >= infinity) return;
   try {
     table.next_.timer = home_.set_timer(owner, deadline, std::move(expired));
@@ -52,7 +53,7 @@ void table_directory::promise(table_base& table, std::string to, duration deadli
 }
 
 bool table_directory::withdraw_promise(table_base& table) {
-  leftovers gone;
+  leftovers gone(home_);
   const std::lock_guard lock(mutex_);
   check_owner(table, "keep");
   return stop_waiting(table, gone);
@@ -65,29 +66,49 @@ void table_directory::transfer(table_base& table, pid to, message_ptr what, left
   if (!what) return;
   what->is_exempt = true;
   home_.deliver_now(to, what);
-  if (what) gone.messages.push(std::move(what));  // he has died since; his estate is about to be settled
+  if (what) gone.messages.push(std::move(what));  // it has died since, and is about to lose the table again
 }
 
 // Waiting --------------------------------------------------------------------------------------------------------
 
-void table_directory::await_names(table_base& table, std::vector<std::string> names, message_ptr transfer) {
+waiting_places::waiting_places(std::vector<std::string> names, table_base& table) {
   std::ranges::sort(names);
   names.erase(std::unique(names.begin(), names.end()), names.end());
-  table.next_.awaited = std::move(names);
+  ready_.reserve(names.size());
+  taken_.reserve(names.size());
+  map made;
+  for (auto& name : names) made.emplace(std::move(name), &table);
+  while (!made.empty()) ready_.push_back(made.extract(made.begin()));
+}
+
+std::vector<std::string> waiting_places::names() const {
+  std::vector<std::string> result;
+  for (const auto& place : ready_) result.push_back(place.key());
+  for (const auto& place : taken_) result.push_back(place->first);
+  return result;
+}
+
+void waiting_places::enter(map& awaited) noexcept {
+  for (auto& place : ready_) taken_.push_back(awaited.insert(std::move(place)));
+  ready_.clear();
+}
+
+void waiting_places::leave(map& awaited) noexcept {
+  for (const auto place : taken_) ready_.push_back(awaited.extract(place));
+  taken_.clear();
+}
+
+void table_directory::await_names(table_base& table, waiting_places& places, message_ptr transfer) noexcept {
+  places.enter(awaited_);
+  table.next_.awaited = &places;
   table.next_.transfer = std::move(transfer);
-  for (const auto& name : table.next_.awaited) awaited_.emplace(name, &table);
 }
 
 /// Tells whether the table was waiting, and its time not over (T5).
 bool table_directory::stop_waiting(table_base& table, leftovers& gone) {
   auto& next = table.next_;
-  if (next.awaited.empty()) return false;
-  for (const auto& name : next.awaited) {
-    const auto [first, last] = awaited_.equal_range(name);
-    const auto row = std::find_if(first, last, [&](const auto& each) { return each.second == &table; });
-    if (row != last) awaited_.erase(row);
-  }
-  next.awaited.clear();
+  if (next.awaited == nullptr) return false;
+  std::exchange(next.awaited, nullptr)->leave(awaited_);
   if (next.transfer) gone.messages.push(std::move(next.transfer));
   const auto timer = std::exchange(next.timer, 0);
   return timer == 0 || home_.stop_timer(timer).has_value();
@@ -96,15 +117,11 @@ bool table_directory::stop_waiting(table_base& table, leftovers& gone) {
 // Births ---------------------------------------------------------------------------------------------------------
 
 void table_directory::name_given(std::string_view name, pid who) noexcept {
-  leftovers gone;
+  leftovers gone(home_);
   const std::lock_guard lock(mutex_);
-  const auto [first, last] = awaited_.equal_range(name);
-  std::vector<table_base*> waiting;
-  for (auto row = first; row != last; ++row) waiting.push_back(row->second);
-  // Who has lost the name since gets nothing; who has it now comes here himself.
-  if (waiting.empty() || home_.holder_of(name) != who || !home_.prepare_gift(who)) return;
-  for (auto* const table : waiting) {
-    if (table->owner() == who) continue;  // promised to others, by a name that its owner has taken himself
+  // Who has lost the name since gets nothing; who has it now comes here itself.
+  if (!awaited_.contains(name) || home_.holder_of(name) != who || !home_.prepare_gift(who)) return;
+  while (auto* const table = first_awaiting(name, who)) {
     auto letter = std::move(table->next_.transfer);
     if (stop_waiting(*table, gone)) {
       transfer(*table, who, std::move(letter), gone);
@@ -114,53 +131,34 @@ void table_directory::name_given(std::string_view name, pid who) noexcept {
   }
 }
 
+/// Not one that its owner has promised to others, by a name that it has taken itself.
+table_base* table_directory::first_awaiting(std::string_view name, pid who) const noexcept {
+  const auto [first, last] = awaited_.equal_range(name);
+  const auto row = std::find_if(first, last, [who](const auto& each) { return each.second->owner() != who; });
+  return row == last ? nullptr : row->second;
+}
+
 // Deaths ---------------------------------------------------------------------------------------------------------
 
 void table_directory::owner_died(pid owner) noexcept {
-  auto written = write_letters(owner);
-  leftovers gone;
+  leftovers gone(home_);
   const std::lock_guard lock(mutex_);
   for (auto place = by_owner_.lower_bound(owner); place != by_owner_.end() && place->first == owner;) {
-    auto& table = *(place++)->second;
-    const auto letter = written.find(&table);
-    settle(table, letter == written.end() ? nullptr : std::move(letter->second), gone);
+    settle(*(place++)->second, owner, gone);
   }
 }
 
-/// What heirs are told is copied for each of them, by the user's code; so not under the lock. Nobody but the owner could
-/// change it meanwhile.
-table_directory::letters table_directory::write_letters(pid owner) const noexcept {
-  std::vector<std::pair<std::shared_ptr<table_base>, inheritance>> wanted;
-  {
-    const std::lock_guard lock(mutex_);
-    const auto [first, last] = by_owner_.equal_range(owner);
-    for (auto row = first; row != last; ++row) {
-      if (row->second->next_.told) wanted.emplace_back(row->second, row->second->next_.told);
-    }
-  }
-  letters result;
-  for (const auto& [table, told] : wanted) {
-    try {
-      result.emplace(table.get(), (*told)(table, owner));
-    } catch (...) {
-      home_.report_now(oddity_report{owner, "leaves " + label(name_of(*table)) +
-                                                " to an heir who is told nothing: copying what he is told threw"});
-    }
-  }
-  return result;
-}
-
-/// The table of somebody dead goes to an heir, waits for one, or is dropped.
-void table_directory::settle(table_base& table, message_ptr letter, leftovers& gone) {
-  stop_waiting(table, gone);  // what he has promised
-  if (const auto next = first_alive(table.next_.heirs)) return transfer(table, *next, std::move(letter), gone);
-  std::vector<std::string> names;
-  for (const auto& each : table.next_.heirs) {
-    if (const auto* const name = std::get_if<std::string>(&each)) names.push_back(*name);
-  }
-  if (letter && names.empty()) gone.messages.push(std::move(letter));
-  if (names.empty()) return drop(table, gone);
-  await_names(table, std::move(names), std::move(letter));
+/// The table of a process that dies goes to an heir, waits for one, or is dropped.
+void table_directory::settle(table_base& table, pid owner, leftovers& gone) noexcept {
+  stop_waiting(table, gone);  // what it has promised
+  auto& last = table.next_.last;
+  const auto next = first_alive(last.heirs);
+  if (!next && last.places.empty()) return drop(table, gone);
+  if (last.told && !last.letter) make_letter(table, owner);
+  auto letter = std::move(last.letter);
+  if (last.told && !letter) gone.untold = table.place_->second;
+  if (next) return transfer(table, *next, std::move(letter), gone);
+  await_names(table, last.places, std::move(letter));
   table.next_.is_last = is_closing_;
   move_to(table, {});
 }
@@ -174,6 +172,17 @@ std::optional<pid> table_directory::first_alive(const std::vector<heir>& heirs) 
   return std::nullopt;
 }
 
+/// In time, for the death of that owner. There may be no memory for it: then the death tries again.
+void table_directory::make_letter(table_base& table, pid owner) noexcept {
+  auto& last = table.next_.last;
+  last.letter.reset();  // it shares what the user gave with `told`, so nothing of the user's is destroyed
+  if (!last.told || !owner) return;
+  try {
+    last.letter = (*last.told)(table.place_->second, owner);
+  } catch (const std::bad_alloc&) {
+  }
+}
+
 // The end --------------------------------------------------------------------------------------------------------
 
 void table_directory::close() noexcept {
@@ -181,16 +190,24 @@ void table_directory::close() noexcept {
   is_closing_ = true;
 }
 
-void table_directory::clear() noexcept {
-  leftovers gone;
+std::vector<forgotten_report> table_directory::forgotten() const {
   std::vector<forgotten_report> forgotten;
   for (const auto& table : all()) {
     const auto rows = table->size();
     const std::lock_guard lock(mutex_);
-    if (!table->next_.awaited.empty() && table->next_.is_last) continue;
-    forgotten.push_back({.name = table->name_, .rows = rows, .heirs = table->next_.awaited});
+    if (table->next_.awaited != nullptr && table->next_.is_last) continue;
+    forgotten.push_back({.name = table->name_, .rows = rows, .heirs = table->next_.last.places.names()});
   }
-  for (const auto& each : forgotten) home_.report_now(each);
+  return forgotten;
+}
+
+void table_directory::clear() noexcept {
+  try {
+    for (const auto& each : forgotten()) home_.report_now(each);
+  } catch (const std::bad_alloc&) {
+    // Then it cannot be said.
+  }
+  leftovers gone(home_);
   const std::lock_guard lock(mutex_);
   while (!by_owner_.empty()) drop(*by_owner_.begin()->second, gone);
 }

@@ -47,7 +47,7 @@ void probe::fail(const std::type_info& wanted, std::source_location where) {
 exit_reason exit_and_await(runtime& home, pid whom, const exit_reason& reason, std::source_location where) {
   probe waiting(home);
   const auto watch = waiting.monitor(whom);
-  home.core().send_signal(whom, detail::signal::op::exit, pid{}, reason);  // from nobody, as a parent of all
+  home.core().send_exit(whom, pid{}, reason);  // from nobody, as a parent of all
   const auto news = waiting.run([&] { return await(watch, patience); });
   if (!news) fail_expectation(home.core(), where, "process " + to_string(whom) + " did not end");
   return news->reason;
@@ -59,12 +59,13 @@ exit_reason kill_and_await(runtime& home, pid whom, std::source_location where) 
 
 // suspended ------------------------------------------------------------------------------------------------------
 
-suspended::suspended(runtime& home, pid whom) : home_(home), whom_(whom) {
+suspended::suspended(runtime& home, pid whom)
+    : home_(home), whom_(whom), resume_(std::make_unique<detail::control_signal>(detail::signal::op::resume, pid{})) {
   const auto reply = home.core().transact(whom, std::make_unique<suspend_request>(), patience);
   if (reply->failed) throw call_error(call_error::code::exited, whom, reply->failure);
 }
 
-suspended::~suspended() { home_.core().send_signal(whom_, detail::signal::op::resume, pid{}); }
+suspended::~suspended() { home_.core().send_signal(whom_, std::move(resume_)); }
 
 // watchdog -------------------------------------------------------------------------------------------------------
 

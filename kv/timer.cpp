@@ -4,7 +4,6 @@
 #include <stdexcept>
 #include <string>
 
-#include <kv/detail/allocation.hpp>
 #include <kv/detail/core.hpp>
 
 #include "timer_queue.hpp"
@@ -22,7 +21,7 @@ void check_period(duration period) {
 std::uint64_t core::start_timer(pid to, duration delay, timed_message what) {
   interleave();
   if (delay.count() <= 0) {
-    deliver(to, std::move(what.first));
+    deliver(to, std::move(what.next));
     return 0;
   }
   return set_timer(to, delay, std::move(what));
@@ -33,8 +32,8 @@ std::uint64_t core::set_timer(pid to, duration delay, timed_message what) {
   if (p == nullptr) return 0;
   p->has_timers.store(true);
   const auto [number, is_next] = timers_->add(deadline_after(delay), to, std::move(what));
-  // It may have died before it had a timer to forget; sequentially consistent with finish(), as with names.
-  if (p->generation.load() != to.generation) timers_->cancel(number);
+  // It may have departed before it had a timer to forget; sequentially consistent with depart(), as with tables.
+  if (!p->takes_gifts(to.generation)) timers_->cancel(number);
   if (!is_next) return number;
   try {
     executor_->wake_at(timers_->next());
@@ -64,15 +63,15 @@ std::optional<duration> core::time_left(std::uint64_t number) {
 time_point core::next_alarm() const noexcept { return timers_->next(); }
 
 bool core::ring() noexcept {
-  const reliable_memory here;
   auto due = timers_->take_due(executor_->now());
   if (!due) return false;
   if (!due->what) {
     report_stubborn(due->to, exit_reason::kill, kill_timeout_);
     return true;
   }
-  if (due->copy != nullptr) refill(due->refill, due->to, *due->what, due->copy);
-  deliver(due->to, std::move(due->what));
+  const auto result = try_deliver(due->to, due->what, executor::urgency::soon);
+  if (result == delivery::full) drop(due->to);
+  if (result != delivery::done) discard(std::move(due->what));  // not on the thread that others' timers wait for
   return true;
 }
 
@@ -94,15 +93,17 @@ void core::watch_killed(pid who) noexcept {
 
 void core::report_stubborn(pid who, const exit_reason& told, duration since) noexcept {
   constexpr std::size_t shown = 100;
-  const auto found = info(who);
-  if (!found) return;
-  report_now(watchdog_report{.who = who,
-                             .name = found->names.empty() ? "" : found->names.front(),
-                             .type = found->type,
-                             .told = told,
-                             .since = since,
-                             .doing = found->doing,
-                             .others = told == exit_reason::shutdown ? dump(shown) : ""});
+  if (find(who) == nullptr) return;
+  report_if_possible([&] {
+    const auto found = info(who).value_or(process_info{});
+    return watchdog_report{.who = who,
+                           .name = found.names.empty() ? "" : found.names.front(),
+                           .type = found.type,
+                           .told = told,
+                           .since = since,
+                           .doing = found.doing,
+                           .others = told == exit_reason::shutdown ? dump(shown) : ""};
+  });
 }
 
 /// Holder, when nothing is left to handle.
@@ -122,31 +123,26 @@ void core::ask_when_idle(process& p) noexcept {
   auto& idle = *p.business_if_any()->idle;
   try {
     start_timer(p.id(), idle.since + idle.timeout - executor_->now(),
-                {.first = std::make_unique<signal>(signal::op::idle_check, p.id())});
+                {.next = std::make_unique<control_signal>(signal::op::idle_check, p.id())});
     idle.is_armed = true;
   } catch (...) {
     // Without memory or a thread it asks after the next message.
   }
 }
 
-void core::check_idle(process& p) {
+void core::check_idle(process& p) noexcept {
   auto* const own = p.business_if_any();
   if (own == nullptr || !own->idle) return;
   auto& idle = *own->idle;
   idle.is_armed = false;
   if (p.handled.load(std::memory_order_relaxed) != idle.handled || !p.queue.empty() || p.waiting != nullptr) return;
   if (executor_->now() - idle.since < idle.timeout) return ask_when_idle(p);
-  p.queue.push(std::make_unique<letter_of<kv::idle>>(kv::idle{}));
-  ++idle.handled;  // this one does not count
-}
-
-void core::refill(std::uint64_t timer, pid to, message& last, message_ptr (*copy)(message&)) noexcept {
   try {
-    timers_->refill(timer, copy(last));
-  } catch (...) {
-    timers_->cancel(timer);
-    report_now(oddity_report{to, "is sent no more " + type_name(last.type()) + ": copying it threw"});
+    p.queue.push(std::make_unique<letter_of<kv::idle>>(kv::idle{}));
+  } catch (const std::bad_alloc&) {
+    return ask_when_idle(p);
   }
+  ++idle.handled;  // this one does not count
 }
 
 }  // namespace detail

@@ -1,5 +1,6 @@
 #include "timer_queue.hpp"
 
+#include <new>
 #include <utility>
 
 namespace kv::detail {
@@ -31,40 +32,45 @@ std::optional<time_point> timer_queue::find(std::uint64_t number) const {
   return found == numbers.end() ? std::nullopt : std::optional(found->due);
 }
 
-void timer_queue::forget(pid who) {
-  message_queue dropped;  // outside the lock: they are the user's
-  const std::lock_guard lock(mutex_);
-  auto& receivers = timers_.get<by_receiver>();
-  const auto [first, last] = receivers.equal_range(who);
-  for (auto each = first; each != last; ++each) {
-    if (each->what.first) dropped.push(std::move(each->what.first));
+void timer_queue::forget(pid who) noexcept {
+  for (;;) {
+    timed_message dropped;  // outside the lock: it is the user's
+    const std::lock_guard lock(mutex_);
+    auto& receivers = timers_.get<by_receiver>();
+    const auto one = receivers.find(who);
+    if (one == receivers.end()) return;
+    dropped = std::move(one->what);
+    receivers.erase(one);
   }
-  receivers.erase(first, last);
 }
 
-std::optional<timer_queue::mail> timer_queue::take_due(time_point now) {
-  const std::lock_guard lock(mutex_);
-  auto& queue = timers_.get<by_time>();
-  const auto first = queue.begin();
-  if (first == queue.end() || first->due > now) return std::nullopt;
-  auto& what = first->what;
-  mail result{.to = first->to, .what = std::move(what.first)};
-  if (what.period.count() == 0) {
-    queue.erase(first);
-    return result;
+std::optional<timer_queue::mail> timer_queue::take_due(time_point now) noexcept {
+  for (;;) {
+    const std::lock_guard lock(mutex_);
+    auto& queue = timers_.get<by_time>();
+    const auto first = queue.begin();
+    if (first == queue.end() || first->due > now) return std::nullopt;
+    auto& what = first->what;
+    mail result{.to = first->to, .what = std::move(what.next)};
+    if (what.period.count() == 0) {
+      queue.erase(first);
+      return result;
+    }
+    const auto missed = (now - first->due) / what.period;
+    queue.modify(first, [&](timer& t) { t.due += (missed + 1) * t.what.period; });
+    prepare(what, result.what);
+    if (result.what) return result;
   }
-  result.refill = first->number;
-  result.copy = what.copy;
-  const auto missed = (now - first->due) / what.period;
-  queue.modify(first, [&](timer& t) { t.due += (missed + 1) * t.what.period; });
-  return result;
 }
 
-void timer_queue::refill(std::uint64_t number, message_ptr copy) {
-  const std::lock_guard lock(mutex_);
-  auto& numbers = timers_.get<by_number>();
-  const auto found = numbers.find(number);
-  if (found != numbers.end()) found->what.first = std::move(copy);  // else it was cancelled meanwhile
+/// For the next time, and for this one where it failed the last time.
+void timer_queue::prepare(timed_message& what, message_ptr& due) noexcept {
+  try {
+    if (!due) due = what.pattern->again();
+    what.next = what.pattern->again();
+  } catch (const std::bad_alloc&) {
+    // There may be memory the next time.
+  }
 }
 
 time_point timer_queue::next() const {

@@ -25,8 +25,6 @@ class timer_queue {
   struct mail {
     pid to;
     message_ptr what;
-    std::uint64_t refill = 0;  // the timer that waits for a copy, if it repeats
-    message_ptr (*copy)(message& from) = nullptr;
   };
 
   /// Returns the timer's number, and whether it is the next one.
@@ -34,14 +32,12 @@ class timer_queue {
   /// Removes a timer; returns when it was due, nothing when it is gone.
   std::optional<time_point> cancel(std::uint64_t number);
   std::optional<time_point> find(std::uint64_t number) const;
-  /// Removes the timers of a process.
-  void forget(pid who);
+  /// Removes the timers of a process. What they would have sent is destroyed by the caller.
+  void forget(pid who) noexcept;
 
   /// Takes the mail of the first timer that is due; nothing when none is. One that repeats stays, for the next time that
-  /// lies in the future: who was late does not send a burst. It wants a copy, which is the user's code: before the next
-  /// take_due(), but not under the lock.
-  std::optional<mail> take_due(time_point now);
-  void refill(std::uint64_t number, message_ptr copy);
+  /// lies in the future: who was late does not send a burst. Without memory for what it sends then, that time is left out.
+  std::optional<mail> take_due(time_point now) noexcept;
   /// Returns when the next one is due; time_point::max() for never.
   time_point next() const;
 
@@ -64,6 +60,8 @@ class timer_queue {
                                             boost::multi_index::member<timer, std::uint64_t, &timer::number>>,
           boost::multi_index::hashed_non_unique<boost::multi_index::tag<by_receiver>,
                                                 boost::multi_index::member<timer, pid, &timer::to>, std::hash<pid>>>>;
+
+  static void prepare(timed_message& what, message_ptr& due) noexcept;
 
   mutable std::mutex mutex_;
   index timers_;                   // under mutex_

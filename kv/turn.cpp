@@ -31,7 +31,7 @@ const message* core::peek(process& p) noexcept {
 
 void core::run_on_thread(process& p, action& start) noexcept {
   const run_as as(p);
-  p.is_starting = false;
+  p.life.store(stage::running, std::memory_order_relaxed);
   p.handles(&start.type());
   std::exception_ptr failure;
   try {
@@ -64,9 +64,9 @@ void core::settle(process& p) noexcept {
   executor_->ready(p, executor::urgency::soon);
 }
 
-bool core::claim_soon(process& p) noexcept {
+bool core::claim_soon(process& p, std::uint32_t generation) noexcept {
   for (auto tries = executor_->patience(); tries > 0; --tries) {
-    if (p.mailbox.looks_idle() && p.mailbox.try_claim()) return true;
+    if (p.mailbox.looks_idle() && p.mailbox.try_claim(generation)) return true;
 #if defined(__x86_64__)
     __builtin_ia32_pause();
 #endif
@@ -109,10 +109,12 @@ bool core::serve_until(process& self, time_point deadline) {
 }
 
 void core::handle_message(process& p, message_ptr what) noexcept {
+  if (p.is_disposer) [[unlikely]]
+    return destroy(p, std::move(what));
   if (p.state != nullptr) taken(p, *what);  // else it is the start
   p.current = std::move(what);
   const auto* const outer = p.handles(&p.current->type());
-  observe(p, p.is_starting ? step::kind::constructs : step::kind::handles, &p.current->type());
+  observe(p, p.is_starting() ? step::kind::constructs : step::kind::handles, &p.current->type());
   std::exception_ptr failure;
   bool has_returned = false;
   try {
@@ -129,19 +131,46 @@ void core::handle_message(process& p, message_ptr what) noexcept {
   if (has_returned && p.is_unwinding) report_swallowed(p);
   if (p.must_exit) return;  // finish() answers the caller, once the process counts as dead
   p.handles(outer);
-  p.is_starting = false;
+  if (p.is_starting()) p.life.store(stage::running, std::memory_order_relaxed);
   auto done = std::move(p.current);
   if (done && done->kind == message_kind::request) answer(std::move(done), nullptr);
 }
 
+/// The process destroys what it does not handle.
+void core::destroy(process& p, message_ptr what) noexcept {
+  const auto* const outer = p.handles(&what->type());
+  const callback here(*this, p);
+  what.reset();
+  p.handles(outer);
+}
+
 void core::dispatch(process& p, message& what) {
   if (what.kind == message_kind::letter) return deliver_letter(p, static_cast<letter&>(what));
-  if (!p.is_starting) return static_cast<action&>(what).run(p.state);  // for a function, null
+  if (!p.is_starting()) return static_cast<action&>(what).run(p.state);  // for a function, null
   static_cast<action&>(what).run(p.body.get());
   p.state = p.body->state();
 }
 
+/// Makes the content of a letter that is made late. False when that threw, which is no fault of the receiver's: then the
+/// letter is to be dropped, and has been reported.
+bool core::make_ready(process& p, letter& what) {
+  if (!what.is_made_late) return true;
+  try {
+    what.body();
+    return true;
+  } catch (const unwind&) {
+    throw;
+  } catch (...) {
+    const auto why = exit_reason::error(std::current_exception());
+    report_if_possible([&] {
+      return oddity_report{p.id(), "does not get " + type_name(what.type()) + ": copying it threw: " + to_string(why)};
+    });
+    return false;
+  }
+}
+
 void core::deliver_letter(process& p, letter& what) {
+  if (!make_ready(p, what)) return;
   const auto* const exit = what.as<exit_signal>();
   const bool is_handled = what.deliver(p.state) || p.body->handle(what);
   if (exit != nullptr && (!exit->from || exit->from == p.parent)) {
@@ -150,7 +179,7 @@ void core::deliver_letter(process& p, letter& what) {
     if (!is_handled || (exit->from && find(exit->from) == nullptr)) return p.end_with(exit->reason);
   }
   if (is_handled) return;
-  report_now(unhandled_report{p.id(), type_name(p.body->type()), type_name(what.type())});
+  report_if_possible([&] { return unhandled_report{p.id(), type_name(p.body->type()), type_name(what.type())}; });
 }
 
 // Arrivals -------------------------------------------------------------------------------------------------------
@@ -162,31 +191,43 @@ void core::drain(process& p) noexcept {
   }
 }
 
+/// No user's code runs here, because more may come while it did: what nobody takes is discarded.
 void core::accept(process& p, message_ptr what) noexcept {
   const auto id = p.id();
   if (what->generation != id.generation) {
-    // It was meant for the process that lived here before and died while this was being pushed.
+    // It was meant for a process that lived here 65,536 deaths ago.
     const pid meant{id.slot, what->generation, id.node};
     return bounce(meant, std::move(what), exit_reason::noproc);
   }
   if (what->kind == message_kind::signal) {
-    return obey(p, static_cast<signal&>(*what));
+    return obey(p, std::unique_ptr<signal>(static_cast<signal*>(what.release())));
   }
+  if (p.is_disposer) return p.queue.push(std::move(what));
   if (what->kind == message_kind::request && static_cast<request&>(*what).answered) {
     return accept_reply(p, std::move(what));
   }
-  if (what->is_addressed && !has_alias(p, static_cast<letter&>(*what).alias())) return has_left(p, *what);
+  if (what->is_addressed && !has_alias(p, static_cast<letter&>(*what).alias())) {
+    has_left(p, *what);
+    return discard(std::move(what));
+  }
   p.queue.push(std::move(what));
 }
 
-/// A reply that is late, or that nobody wants any more, is dropped.
+/// A reply that is late, or that nobody wants any more, is discarded.
 void core::accept_reply(process& p, message_ptr what) noexcept {
   const auto& reply = static_cast<request&>(*what);
   if (!reply.is_kept) {
-    if (p.waiting != nullptr && p.waiting->awaited == reply.ref) p.waiting->reply = std::move(what);
+    if (p.waiting != nullptr && p.waiting->awaited == reply.ref) {
+      p.waiting->reply = std::move(what);
+      return;
+    }
   } else if (auto* const own = p.business_if_any()) {
-    if (const auto row = own->replies.find(reply.ref); row != own->replies.end()) row->second = std::move(what);
+    if (const auto row = own->replies.find(reply.ref); row != own->replies.end()) {
+      row->second = std::move(what);
+      return;
+    }
   }
+  discard(std::move(what));
 }
 
 bool core::has_alias(const process& p, std::uint64_t alias) noexcept {
@@ -194,65 +235,85 @@ bool core::has_alias(const process& p, std::uint64_t alias) noexcept {
   return own != nullptr && own->aliases.contains(alias);
 }
 
-void core::obey(process& p, signal& what) noexcept {
+void core::obey(process& p, std::unique_ptr<signal> what) noexcept {
   if (is_simulated_) [[unlikely]] {
     executor_->observe({.who = p.id(),
                         .what = step::kind::obeys,
-                        .other = what.from,
-                        .operation = what.operation,
-                        .reason = what.reason});
+                        .other = what->from(),
+                        .operation = what->operation,
+                        .reason = what->reason()});
   }
+  const bool ties = what->operation == signal::op::link || what->operation == signal::op::monitor;
+  if (ties && !has_room_for_ties(p)) return bounce(p.id(), std::move(what), exit_reason::out_of_memory());
+  apply(p, std::move(what));
+}
+
+/// Without memory for a tie, it is as if the process had died for whom it was to be tied to.
+bool core::has_room_for_ties(process& p) noexcept {
   try {
-    apply(p, what);
-  } catch (...) {
-    p.end_with(exit_reason::error(std::current_exception()));  // out of memory: this process's problem alone
+    p.ties();
+    return true;
+  } catch (const std::bad_alloc&) {
+    return false;
   }
 }
 
-void core::apply(process& p, signal& what) {
-  switch (what.operation) {
-    case signal::op::exit:
-      // Only a signal that somebody sent can kill; a link that passes on the word `kill` cannot.
-      if (what.reason.what() == exit_reason::kind::kill) return apply_kill(p, what.from);
-      return apply_exit(p, what.from, what.reason);
-    case signal::op::link: p.ties().links.insert(what.from); return;
-    case signal::op::unlink: p.ties().links.erase(what.from); return;
+void core::apply(process& p, std::unique_ptr<signal> what) noexcept {
+  const auto as_exit = [&] { return std::unique_ptr<exit_notice>(static_cast<exit_notice*>(what.release())); };
+  const auto as_down = [&] { return std::unique_ptr<down_notice>(static_cast<down_notice*>(what.release())); };
+  const auto number = [&] { return static_cast<const control_signal&>(*what).number; };
+  switch (what->operation) {
+    case signal::op::exit: return apply_exit(p, as_exit());
+    case signal::op::link: p.bonds->links.insert(as_exit()); return;
+    case signal::op::unlink:
+      if (p.bonds) p.bonds->links.take(what->from());
+      return;
     case signal::op::link_exit:
       // Whoever has unlinked in the meantime must not hear of it.
-      if (p.bonds && p.bonds->links.erase(what.from)) apply_exit(p, what.from, what.reason);
+      if (p.bonds && p.bonds->links.take(what->from())) apply_exit(p, as_exit());
       return;
-    case signal::op::monitor: p.ties().watchers.insert({what.from, what.ref}); return;
-    case signal::op::demonitor: p.ties().watchers.erase({what.from, what.ref}); return;
-    case signal::op::down: return apply_down(p, what);
+    case signal::op::monitor: p.bonds->watchers.insert(as_down()); return;
+    case signal::op::demonitor:
+      if (p.bonds) p.bonds->watchers.take({what->from(), monitor_ref{number()}});
+      return;
+    case signal::op::down: return apply_down(p, as_down());
     case signal::op::idle_check: return check_idle(p);
-    case signal::op::forget_reply: {
-      if (auto* const own = p.business_if_any()) own->replies.erase(what.ref.id);
-      return;
-    }
+    case signal::op::forget_reply: return forget(p, number());
     case signal::op::resume: p.is_suspended = false; return;
   }
 }
 
-void core::apply_down(process& p, signal& what) {
+/// The answer to that request is not wanted any more; it may have come.
+void core::forget(process& p, std::uint64_t request) noexcept {
   auto* const own = p.business_if_any();
   if (own == nullptr) return;
-  const auto row = own->monitoring.find(what.ref.id);
-  if (row == own->monitoring.end()) return;  // demonitored
-  down news{what.from, what.reason, what.ref, std::move(row->second.tag)};
-  own->monitoring.erase(row);
-  p.queue.push(std::make_unique<letter_of<down>>(std::move(news)));
+  const auto row = own->replies.find(request);
+  if (row == own->replies.end()) return;
+  discard(std::move(row->second));
+  own->replies.erase(row);
 }
 
-void core::apply_kill(process& p, pid from) {
-  if (p.is_stand_in) return apply_exit(p, from, exit_reason::killed);
-  if (!p.is_ending) end_as_told(p, exit_reason::killed);
+void core::apply_down(process& p, std::unique_ptr<down_notice> what) noexcept {
+  auto* const own = p.business_if_any();
+  if (own == nullptr || own->monitoring.erase(what->news.ref.id) == 0) return;  // demonitored
+  what->present();
+  p.queue.push(std::move(what));
 }
 
-void core::apply_exit(process& p, pid from, const exit_reason& why) {
-  if (p.is_ending) return;
+void core::apply_exit(process& p, std::unique_ptr<exit_notice> what) noexcept {
+  auto& [from, why] = what->news;
+  if (p.is_ending()) return;
+  // Only a signal that somebody sent can kill; a link that passes on the word `kill` cannot.
+  if (what->operation == signal::op::exit && why.what() == exit_reason::kind::kill) {
+    why = exit_reason::killed;
+    if (!p.is_stand_in) return end_as_told(p, why);
+  }
   // Also to on_exit(), in which a supervisor waits for its children to end.
-  if (p.traps_exits) return p.queue.push(std::make_unique<letter_of<exit_signal>>(exit_signal{from, why}));
-  if (p.is_leaving) return;
+  if (p.traps_exits) {
+    what->present();
+    return p.queue.push(std::move(what));
+  }
+  if (p.is_leaving()) return;
   if (why.what() == exit_reason::kind::normal && from != p.id()) return;
   end_as_told(p, why);
 }
@@ -271,17 +332,25 @@ void core::answer(message_ptr what, const exit_reason* failure) noexcept {
     call.failed = true;
     call.failure = *failure;
   }
-  call.caller_core->deliver(call.caller, std::move(what), executor::urgency::handoff);
+  auto& home = *call.caller_core;
+  // What the caller gave to it is the caller's, and must not be destroyed by who answers.
+  if (home.try_deliver(call.caller, what, executor::urgency::handoff) != delivery::done) home.discard(std::move(what));
 }
 
+/// Nobody can take the message: tells its sender, if that has to be told.
 void core::bounce(pid to, message_ptr what, const exit_reason& why) noexcept {
   if (what->kind == message_kind::request && !static_cast<request&>(*what).answered) {
     return answer(std::move(what), &why);
   }
-  if (what->kind != message_kind::signal) return;
-  const auto& lost = static_cast<const signal&>(*what);
-  if (lost.operation == signal::op::link) send_signal(lost.from, signal::op::link_exit, to, why);
-  if (lost.operation == signal::op::monitor) send_signal(lost.from, signal::op::down, to, why, lost.ref);
+  if (what->kind != message_kind::signal) return discard(std::move(what));
+  const auto operation = static_cast<const signal&>(*what).operation;
+  if (operation == signal::op::link) {
+    std::unique_ptr<exit_notice> tie(static_cast<exit_notice*>(what.release()));
+    send_back(std::move(tie), signal::op::link_exit, to, why);
+  } else if (operation == signal::op::monitor) {
+    std::unique_ptr<down_notice> tie(static_cast<down_notice*>(what.release()));
+    send_back(std::move(tie), signal::op::down, to, why);
+  }
 }
 
 }  // namespace kv::detail

@@ -44,14 +44,14 @@ watching_name::watching_name(runtime& home, const names_table& names, const wait
 
 watching_name::~watching_name() {
   if (has_ended_) return;
-  home_.send_signal(watch_, signal::op::exit, self(), exit_reason::kill);
+  home_.send_signal(watch_, std::move(kill_));
   home_.demonitor(this_process(), monitor_, true);
 }
 
 bool watching_name::wait_until(time_point deadline) {
   const bool in_time = kv::await(monitor_, deadline - now()).has_value();
   if (!in_time) {
-    home_.send_signal(watch_, signal::op::exit, self(), exit_reason::kill);
+    home_.send_signal(watch_, std::move(kill_));
     static_cast<void>(kv::await(monitor_));
   }
   has_ended_ = true;

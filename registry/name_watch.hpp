@@ -47,6 +47,7 @@ class watching_name {
 
   core& home_;
   const ref<name_watch> watch_;
+  std::unique_ptr<signal> kill_ = std::make_unique<exit_notice>(signal::op::exit, self(), exit_reason::kill);
   monitor_ref monitor_ = {};
   bool has_ended_ = false;
 };

@@ -63,7 +63,7 @@ TEST_CASE("a new inbox is closed and lets nothing in") {
 
 TEST_CASE("an inbox opens busy, with the claim taken") {
   inbox box;
-  box.open();
+  box.open(0);
   CHECK(box.is_open());
   CHECK_FALSE(box.looks_idle());
   CHECK_FALSE(box.has_messages());
@@ -74,7 +74,7 @@ TEST_CASE("an inbox opens busy, with the claim taken") {
 
 TEST_CASE("a released inbox can be claimed once") {
   inbox box;
-  box.open();
+  box.open(0);
   CHECK(box.try_release());
   CHECK(box.looks_idle());
   CHECK(box.try_claim());
@@ -85,7 +85,7 @@ TEST_CASE("a released inbox can be claimed once") {
 
 TEST_CASE("the push into an idle inbox takes the claim, and later ones queue") {
   inbox box;
-  box.open();
+  box.open(0);
   REQUIRE(box.try_release());
   CHECK(box.push(new numbered(1)) == inbox::pushed::wake);
   CHECK(box.push(new numbered(2)) == inbox::pushed::queued);
@@ -101,7 +101,7 @@ TEST_CASE("the push into an idle inbox takes the claim, and later ones queue") {
 
 TEST_CASE("a push into a busy inbox queues") {
   inbox box;
-  box.open();
+  box.open(0);
   CHECK(box.push(new numbered(1)) == inbox::pushed::queued);
   CHECK(box.is_open());
   CHECK_FALSE(box.try_release());
@@ -110,14 +110,14 @@ TEST_CASE("a push into a busy inbox queues") {
 
 TEST_CASE("closing returns what was still there, oldest first, and leaves the inbox closed") {
   inbox box;
-  box.open();
+  box.open(0);
   for (const int n : {1, 2, 3}) box.push(new numbered(n));
   CHECK(numbers(box.close()) == std::vector{1, 2, 3});
   CHECK_FALSE(box.is_open());
   numbered late(4);
   CHECK(box.push(&late) == inbox::pushed::closed);
   CHECK_FALSE(box.try_claim());
-  box.open();  // for the next process of the slot
+  box.open(0);  // for the next process of the slot
   CHECK(box.take_all() == nullptr);
 }
 
@@ -125,7 +125,7 @@ TEST_CASE("messages of concurrent senders keep each sender's order, and exactly 
   constexpr int senders = 3;
   constexpr int each = 20'000;
   inbox box;
-  box.open();
+  box.open(0);
   REQUIRE(box.try_release());
   std::atomic<int> claims{0};  // held right now
   std::atomic<int> overlaps{0};

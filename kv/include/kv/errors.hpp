@@ -55,11 +55,18 @@ class leaf_blocked : public std::logic_error {
   using std::logic_error::logic_error;
 };
 
-/// Every stack of the runtime's pool is held by a process that is blocked inside a callback. Ends the one call that
-/// wanted another. See runtime_options::max_stacks.
-class out_of_stacks : public std::runtime_error {
+/// Something of which a runtime has only so many is used up; the text says what. Ends the one request that wanted another.
+/// Mirrors the `system_limit` of Erlang.
+class system_limit : public std::runtime_error {
  public:
   using std::runtime_error::runtime_error;
+};
+
+/// Every stack of the runtime's pool is held by a process that is blocked inside a callback. Ends the one call that
+/// wanted another. See runtime_options::max_stacks.
+class out_of_stacks : public system_limit {
+ public:
+  using system_limit::system_limit;
 };
 
 /// A name is taken, and by whom.

@@ -35,6 +35,8 @@ class exit_reason {
   /// Returns the reason of a process that an exception ended. Its text is what the exception says of itself, or
   /// "unknown exception" when it is not a std::exception. Without memory for that text it is a std::bad_alloc.
   static exit_reason error(std::exception_ptr exception) noexcept;
+  /// Returns `error` with a std::bad_alloc. Never throws: it was made in time.
+  static exit_reason out_of_memory() noexcept;
   /// Returns a reason of the user's own.
   static exit_reason custom(std::string text);
 
@@ -57,7 +59,7 @@ class exit_reason {
   struct detail;
   exit_reason(kind what, std::string text, std::exception_ptr exception);
 
-  static const std::shared_ptr<const detail> out_of_memory;
+  static const std::shared_ptr<const detail> bad_alloc_;
 
   kind kind_ = kind::normal;
   std::shared_ptr<const detail> detail_;

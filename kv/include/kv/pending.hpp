@@ -40,7 +40,11 @@ class pending_base {
 
  protected:
   std::unique_ptr<request> take(std::chrono::nanoseconds timeout);
-  void set_callee(pid who) noexcept { callee_ = who; }
+  /// It works for the owner alone: `kill`, made in time, is what it is sent when nobody waits for it any more.
+  void set_worker(pid who, std::unique_ptr<signal> kill) noexcept {
+    callee_ = who;
+    kill_ = std::move(kill);
+  }
   /// Kills the process that works on the answer, unless it has ended; the owner hears nothing of it.
   void cancel(pid worker) noexcept;
 
@@ -51,6 +55,7 @@ class pending_base {
   pid owner_;
   std::uint64_t number_;
   pid callee_;
+  std::unique_ptr<signal> kill_;
 };
 
 std::optional<std::size_t> wait_for_any(const std::vector<std::uint64_t>& requests, duration timeout);

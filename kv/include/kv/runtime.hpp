@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <chrono>
 #include <cstddef>
+#include <cstdint>
 #include <memory>
 #include <optional>
 #include <string>
@@ -31,6 +32,9 @@ struct runtime_options {
   /// How many processes can be blocked inside a callback at once. Each holds a stack and two kernel mappings, of
   /// which Linux grants 65,530; one more gets out_of_stacks.
   std::size_t max_stacks = 16'000;
+  /// How many processes can live at once; a plain thread counts as one while it waits for the answer of a call. One more
+  /// gets system_limit. Supervisors, the registry and what they start may be 1,024 more. At least 1.
+  std::uint32_t max_processes = max_processes_limit;
   /// How long the destructor waits for each process that traps exits to end by itself, before it kills.
   std::chrono::nanoseconds shutdown_timeout = std::chrono::seconds(5);
   /// How long a killed process may go on, because its callback neither returns nor blocks, before a watchdog_report names
@@ -41,6 +45,7 @@ struct runtime_options {
   report_sink on_report = {};
 
   static constexpr std::size_t min_stack_size = 16 * 1024;
+  static constexpr std::uint32_t max_processes_limit = (1U << 24U) - 1024;
 };
 
 /// A world of processes: they find each other by pid and by name, and all end with it. Several can live in one

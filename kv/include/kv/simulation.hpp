@@ -144,6 +144,10 @@ class simulation : public runtime {
   /// program has an operator new of its own, only rows and nodes of tables count; under a sanitizer nothing does.
   void refuse_allocation(pid who, unsigned nth = 1);
 
+  /// From now on every allocation fails that is made by processes in their turns, or by timers that go off; or no more. The
+  /// test's own code is not concerned. What is said of refuse_allocation holds here, too.
+  void exhaust_memory(bool on);
+
   /// Runs a function while nothing deviates from the plain order: nobody is killed or interrupted, and turn boundaries do
   /// not count. For the checks of a scenario that is explored or swept.
   template <class F>

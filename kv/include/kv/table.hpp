@@ -80,13 +80,13 @@ class table : public table_writes<Key, Value, Type> {
   /// are when the table changes hands, so an heir's own death passes it on to the others. A pid that is used again does
   /// not inherit. Only the owner may. The heir owns the table before anybody learns of the death; he is not told.
   /// Throws std::invalid_argument for an empty name. Mirrors `ets:setopts/2`.
-  void set_heirs(std::vector<heir> heirs) { detail::set_heirs(*storage_, std::move(heirs), {}); }
+  void set_heirs(std::vector<heir> heirs) { detail::set_heirs(storage_, std::move(heirs), {}); }
   /// The same, and each heir is sent `table_transfer<table, Data>` with a copy of `data`, before any `down` or exit signal
-  /// of the former owner and however full his mailbox is. Text is sent as std::string. The copy is made where the owner
-  /// dies; when that throws, it is reported, and the heir owns the table all the same.
+  /// of the former owner and however full its mailbox is. Text is sent as std::string. Each heir makes its own copy when it
+  /// takes the message; when that throws, it is reported, and the heir owns the table all the same.
   template <class Data>
   void set_heirs(std::vector<heir> heirs, Data data) {
-    detail::set_heirs(*storage_, std::move(heirs), told<Data>(std::move(data)));
+    detail::set_heirs(storage_, std::move(heirs), told<Data>(std::move(data)));
   }
 
   /// Gives the table to another process, which is sent `table_transfer<table, Data>` however full its mailbox is, text as
@@ -131,10 +131,27 @@ class table : public table_writes<Key, Value, Type> {
   }
   template <class Data>
   static detail::transfer_message told(detail::kept<Data> data) {
-    return [data = std::move(data)](std::shared_ptr<detail::table_base> what, pid from) {
-      return transfer<Data>(table(std::static_pointer_cast<storage>(std::move(what))), from, data);
+    return [shared = std::make_shared<const detail::kept<Data>>(std::move(data))](
+               std::shared_ptr<detail::table_base> what, pid from) -> detail::message_ptr {
+      return std::make_unique<inheritance<detail::kept<Data>>>(
+          table(std::static_pointer_cast<storage>(std::move(what))), from, shared);
     };
   }
+
+  /// What an heir is sent. It copies what it is told when it takes that.
+  template <class Data>
+  class inheritance final : public detail::late_letter<table_transfer<table, Data>> {
+   public:
+    inheritance(table what, pid from, std::shared_ptr<const Data> data)
+        : what_(std::move(what)), from_(from), data_(std::move(data)) {}
+
+   private:
+    table_transfer<table, Data> make() override { return {what_, from_, *data_}; }
+
+    table what_;
+    pid from_;
+    std::shared_ptr<const Data> data_;
+  };
 };
 
 /// Returns what every table of the runtime is, in no order. Mirrors `ets:all/0`.

@@ -27,7 +27,10 @@ namespace kv {
 template <class R>
 class task : public pending<R> {
  public:
-  task(pending<R> result, pid who) noexcept : pending<R>(std::move(result)) { this->set_callee(who); }
+  /// `kill` ends the process.
+  task(pending<R> result, pid who, std::unique_ptr<detail::signal> kill) noexcept : pending<R>(std::move(result)) {
+    this->set_worker(who, std::move(kill));
+  }
   task(task&&) noexcept = default;
   task& operator=(task&&) noexcept = default;
   ~task() { cancel(); }
@@ -57,8 +60,9 @@ auto start_task(F function, bool link) {
       owed.reply(function());
     }
   };
+  auto kill = std::make_unique<exit_notice>(signal::op::exit, self.id(), exit_reason::kill);
   const auto who = spawn_function(*self.home, {.link = link, .name = {}}, std::move(work));
-  return task<result>(std::move(answer), who);
+  return task<result>(std::move(answer), who, std::move(kill));
 }
 
 }  // namespace detail

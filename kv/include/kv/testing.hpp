@@ -112,6 +112,7 @@ class suspended {
  private:
   runtime& home_;
   pid whom_;
+  std::unique_ptr<detail::signal> resume_;
 };
 
 /// Ends the program, naming the test, when its scope lasts too long: a test that hangs says which it is.

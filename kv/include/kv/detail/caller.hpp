@@ -8,7 +8,8 @@ namespace kv::detail {
 /// The current process if it belongs to `c`, a stand-in for the plain thread if not. For a scope.
 class caller {
  public:
-  explicit caller(core& c);
+  /// Throws system_limit, std::bad_alloc.
+  explicit caller(core& c, bool with_reserve = false);
   caller(const caller&) = delete;
   caller& operator=(const caller&) = delete;
   ~caller();

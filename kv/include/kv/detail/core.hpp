@@ -4,6 +4,7 @@
 #include <atomic>
 #include <chrono>
 #include <condition_variable>
+#include <functional>
 #include <memory>
 #include <mutex>
 #include <optional>
@@ -53,12 +54,15 @@ class core {
   process* find(pid id) const noexcept {
     if (id.node != node_) return nullptr;
     auto* const p = slots_.at(id.slot);
+    if (p == nullptr) [[unlikely]]
+      return id.slot == disposer_slot && id.generation == first_generation ? disposer_.get() : nullptr;
     // Acquire pairs with the release in finish(): who sees the new generation sees what happened before.
-    return p != nullptr && p->generation.load(std::memory_order_acquire) == id.generation ? p : nullptr;
+    return p->generation.load(std::memory_order_acquire) == id.generation ? p : nullptr;
   }
   bool alive(pid id) const noexcept {
     interleave_quietly();
-    return find(id) != nullptr;
+    const auto* const p = find(id);
+    return p != nullptr && p->living() == id;  // else a pid that nobody has had yet would do
   }
   /// Any thread. Tells whether it is alive and its state is of that type.
   bool alive_as(pid id, const std::type_info& type) const noexcept {
@@ -66,16 +70,15 @@ class core {
     if (id.node != node_) return false;
     const auto* const p = slots_.at(id.slot);
     // The type is read before the generation: it is that process's, or the generation has moved on meanwhile.
-    return p != nullptr && p->type.load(std::memory_order_acquire) == &type &&
-           p->generation.load(std::memory_order_acquire) == id.generation;
+    return p != nullptr && p->type.load(std::memory_order_acquire) == &type && p->living() == id;
   }
-  /// Any thread, under the table directory's lock, before a table is given to that process. False when it is dead; when
-  /// true, it will give up its tables at its death.
+  /// Any thread, under the table directory's lock, before a table is given to that process. False when it is dead or
+  /// departing; when true, it will give up its tables at its death.
   bool prepare_gift(pid owner) noexcept {
     auto* const p = find(owner);
     if (p == nullptr) return false;
     p->has_tables.store(true);
-    return p->generation.load() == owner.generation;
+    return p->takes_gifts(owner.generation);
   }
   /// Returns the living process of that class in the lowest slot, if there is one. O(slots).
   std::optional<pid> first_of(const std::type_info& type) const;
@@ -95,12 +98,16 @@ class core {
     if (try_deliver(to, what, executor::urgency::soon) == delivery::full) [[unlikely]]
       send_to_full(to, std::move(what));
   }
-  /// Any thread. Puts the message into the mailbox; false, and it is gone, when the receiver is dead or has no room.
+  /// Any thread. Puts the message into the mailbox; false, and it is gone, when the receiver is dead or has no room. The
+  /// caller's process, if it has one, is who destroys it then.
   bool deliver(pid to, message_ptr what, executor::urgency how = executor::urgency::soon) noexcept;
   /// Any thread. The same for something whose failure has to be answered: takes it only when it is done.
   delivery try_deliver(pid to, message_ptr& what, executor::urgency how) noexcept;
   /// The same for who may hold a lock: nobody runs in between. What is not taken stays in `what`.
   void deliver_now(pid to, message_ptr& what) noexcept;
+  /// Any thread. Has a process of the runtime's own destroy what nobody takes: because it is the user's, it may do
+  /// anything, and must not do it on the thread, or in the name, of whoever happens to hold it.
+  void discard(message_ptr what) noexcept;
   /// Holder. A message was taken out of the mailbox to be handled.
   void taken(process& p, const message& what) noexcept {
     p.counts_one();
@@ -111,6 +118,8 @@ class core {
     if (what.is_counted) [[unlikely]]
       make_room(p);
   }
+  /// The current process, before it looks into a letter that it may want.
+  bool make_ready(process& p, letter& what);
   /// Holder. See kv::limit_mailbox.
   void limit_mailbox(process& p, std::uint32_t limit, when_full how);
   /// A process, or a plain thread, which then waits as a process of its own. Returns the request with its result.
@@ -150,8 +159,8 @@ class core {
   process* claim_leaf(pid id) noexcept {
     auto* const p = find(id);
     if (p == nullptr || !p->is_leaf.load(std::memory_order_relaxed)) return nullptr;
-    if (!p->mailbox.try_claim() && !claim_soon(*p)) return nullptr;
-    // Under the claim the generation stands still, so from here on it is that process or it is not.
+    if (!p->mailbox.try_claim(id.generation) && !claim_soon(*p, id.generation)) return nullptr;
+    // Under the claim the generation stands still, so from here on it is that process or, once in 65,536 deaths, not.
     if (p->generation.load(std::memory_order_relaxed) == id.generation && p->runs_inline()) return p;
     put_back(*p);
     return nullptr;
@@ -183,12 +192,15 @@ class core {
   time_point deadline_after(duration timeout) noexcept;
   static time_point deadline_after(duration timeout, time_point now) noexcept;
 
-  void send_signal(pid to, signal::op what, pid from, const exit_reason& why = {}, monitor_ref ref = {}) noexcept;
-  /// The same for a process that asks for it: throws std::bad_alloc, and then nothing has been sent.
-  void send_exit(pid to, pid from, const exit_reason& why);
+  /// Any thread. Nothing happens when the receiver is dead.
+  void send_signal(pid to, std::unique_ptr<signal> what) noexcept;
+  /// Any thread. Throws std::bad_alloc, and then nothing has been sent.
+  void send_exit(pid to, pid from, const exit_reason& why) {
+    send_signal(to, std::make_unique<exit_notice>(signal::op::exit, from, why));
+  }
   monitor_ref monitor(process& self, pid target, std::string tag);
   monitor_ref monitor(process& self, std::string_view name, std::string tag);
-  void demonitor(process& self, monitor_ref ref, bool flush);
+  void demonitor(process& self, monitor_ref ref, bool flush) noexcept;
   void link(process& self, pid peer);
   void unlink(process& self, pid peer);
 
@@ -235,10 +247,19 @@ class core {
   /// Holder. Returns what run() would handle first; null when there is nothing or the process has to end.
   const message* peek(process& p) noexcept;
   /// A plain thread's stand-in: a process whose turn is that thread's. The claim is the caller's.
-  process& open_external();
+  process& open_external(bool with_reserve = false);
   void close_external(process& p) noexcept;
 
   void report_now(const report& entry) const noexcept;
+  /// The same of what `make()` returns; nothing when there is no memory for it.
+  template <class F>
+  void report_if_possible(F make) const noexcept {
+    try {
+      report_now(make());
+    } catch (const std::bad_alloc&) {
+      // The report is of no use to anybody who could be told so.
+    }
+  }
 
   // Simulation -------------------------------------------------------------------------------------------------------
 
@@ -283,7 +304,7 @@ class core {
   class name_wait;
 
   bool is_alive_for_sure(pid id) const noexcept;
-  bool claim_soon(process& p) noexcept;
+  bool claim_soon(process& p, std::uint32_t generation) noexcept;
   static delivery count(process& p, message& what) noexcept;
   delivery push(process& p, pid to, message_ptr& what, executor::urgency how) noexcept;
   void send_to_full(pid to, message_ptr what);
@@ -291,28 +312,37 @@ class core {
   void make_room(process& p) noexcept;
   void answer_all(message* first) noexcept;
   void await_room(pid to);
-  void refill(std::uint64_t timer, pid to, message& last, message_ptr (*copy)(message&)) noexcept;
   void watch_killed(pid who) noexcept;
   void report_stubborn(pid who, const exit_reason& told, duration since) noexcept;
   void note_idle(process& p) noexcept;
-  void check_idle(process& p);
+  void check_idle(process& p) noexcept;
   void ask_when_idle(process& p) noexcept;
   void drain(process& p) noexcept;
   void accept(process& p, message_ptr what) noexcept;
-  void obey(process& p, signal& what) noexcept;
-  void apply(process& p, signal& what);
+  void obey(process& p, std::unique_ptr<signal> what) noexcept;
+  void apply(process& p, std::unique_ptr<signal> what) noexcept;
+  void forget_watcher(pid watched, pid watcher, monitor_ref ref) noexcept;
+  static bool has_room_for_ties(process& p) noexcept;
+  void forget(process& p, std::uint64_t request) noexcept;
   /// Sends a signal that ties or unties. An idle leaf obeys at once, on the sender's stack: nothing can follow from it
   /// that would need a turn.
   void tie(pid to, std::unique_ptr<signal> what) noexcept;
-  void send(pid to, std::unique_ptr<signal> what) noexcept;
-  void apply_down(process& p, signal& what);
+  static void apply_down(process& p, std::unique_ptr<down_notice> what) noexcept;
   void accept_reply(process& p, message_ptr what) noexcept;
   static bool has_alias(const process& p, std::uint64_t alias) noexcept;
   static void end_as_told(process& p, const exit_reason& why);
   static std::string class_name(const process& p);
-  void apply_kill(process& p, pid from);
-  void apply_exit(process& p, pid from, const exit_reason& why);
+  static void apply_exit(process& p, std::unique_ptr<exit_notice> what) noexcept;
+  /// A tie comes back to who made it, as the news that its other end `from` has ended.
+  template <class Notice>
+  void send_back(std::unique_ptr<Notice> tie, signal::op news, pid from, const exit_reason& why) noexcept {
+    const auto to = std::exchange(tie->news.from, from);
+    tie->operation = news;
+    tie->news.reason = why;
+    send_signal(to, std::move(tie));
+  }
   void handle_message(process& p, message_ptr what) noexcept;
+  void destroy(process& p, message_ptr what) noexcept;
   void dispatch(process& p, message& what);
   void deliver_letter(process& p, letter& what);
   void bounce(pid to, message_ptr what, const exit_reason& why) noexcept;
@@ -320,16 +350,27 @@ class core {
   void say_last_words(process& p) noexcept;
   void report_swallowed(process& p) noexcept;
   static void fail_with(process& p, const std::exception_ptr& failure) noexcept;
+  void destroy_state(process& p) noexcept;
   void drop_all_but_requests(process& p) noexcept;
+  void depart(process& p) noexcept;
+  static void take_unanswered(process& p, message_queue& result) noexcept;
   void report_crash(const process& p) const noexcept;
-  void tell_the_bereaved(pid who, const relations& bonds, const exit_reason& why) noexcept;
+  void notify_links_and_monitors(pid who, relations& bonds, const exit_reason& why) noexcept;
+  void count_out(bool is_counted, bool is_disposer) noexcept;
+  static void forget_parent(const process& p, relations& bonds) noexcept;
   void clear(process& p) noexcept;
   void throw_if_ending(process& self);
   static void refuse_to_block(const process& self, const char* verb);
   void abandon(process& p) noexcept;
   static void untie(process& parent, pid child) noexcept;
   std::vector<pid> roots() const;
-  void end_root(pid root) noexcept;
+  void end_root(process& self, pid root);
+  void kill(pid who) noexcept;
+  void await(const std::function<bool()>& is_over) noexcept;
+
+  // Of the disposer, which lives in no slot: so that it changes no other process's pid.
+  static constexpr std::uint32_t disposer_slot = slab::max_slots;
+  static constexpr std::uint32_t first_generation = 1;
 
   const std::uint32_t node_;
   // Written by start(), before anybody can have queued work: the lock of the queue orders it before every thread's read.
@@ -338,15 +379,20 @@ class core {
   const duration shutdown_timeout_;
   const duration kill_timeout_;
   slab slots_;
+  const std::unique_ptr<process> disposer_;
+  std::unique_ptr<exit_notice> last_resort_;   // for an end without memory: see kill()
+  std::unique_ptr<exit_notice> disposer_end_;  // the same: ends the disposer
   std::unique_ptr<name_directory> names_;
   std::unique_ptr<table_directory> tables_;
   std::unique_ptr<timer_queue> timers_;
   std::unique_ptr<executor> executor_;
   std::atomic<std::uint64_t> root_serials_{0};
-  // Living processes, without the stand-ins. The shutdown waits for zero under idle_mutex_.
+  // Living processes, without the stand-ins and the disposer. The shutdown waits for zero under idle_mutex_.
   std::atomic<std::size_t> live_{0};
   std::mutex idle_mutex_;
-  std::condition_variable last_ended_;
+  std::condition_variable ended_;    // of some process, while shut_down() waits for that
+  bool shutting_down_ = false;       // under idle_mutex_
+  bool disposer_has_ended_ = false;  // the same
 };
 
 }  // namespace kv::detail

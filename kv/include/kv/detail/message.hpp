@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <typeinfo>
@@ -35,21 +36,59 @@ class message {
   /// Returns the type that reports show.
   virtual const std::type_info& type() const noexcept = 0;
 
-  message* next = nullptr;
-  std::uint32_t generation = 0;  // of the addressee: a node that reaches a later process of its slot bounces
+  message* next = nullptr;       // in the list that holds it: a mailbox, a queue, a set of notices
+  std::uint32_t generation = 0;  // of the addressee: no later process of its slot takes it
   message_kind kind;
-  bool is_counted = false;    // by the bound of the receiver's mailbox
-  bool is_addressed = false;  // a letter to an alias
-  bool is_exempt = false;     // from that bound
+  bool is_counted : 1 = false;    // by the bound of the receiver's mailbox
+  bool is_addressed : 1 = false;  // a letter to an alias
+  bool is_exempt : 1 = false;     // from that bound
+  bool is_made_late : 1 = false;  // a letter whose content does not exist yet, perhaps
 };
 
 using message_ptr = std::unique_ptr<message>;
 
-/// Links, monitors, exits: the things that are obeyed even while the receiver is blocked in a callback.
-class signal final : public message {
+/// A plain message.
+class letter : public message {
+ public:
+  letter() noexcept : message(message_kind::letter) {}
+  /// Receiver. Throws only where the content is made late: see late_letter.
+  virtual void* body() = 0;
+  /// Runs the overload of the receiver's handle() that the sender saw, when the sender knew the receiver's class.
+  virtual bool deliver(void* /*state*/) { return false; }
+  /// Returns which alias of the receiver it was sent to, when it is_addressed.
+  virtual std::uint64_t alias() const noexcept { return 0; }
+
+  template <class M>
+  M* as() {
+    return type() == typeid(M) ? static_cast<M*>(body()) : nullptr;
+  }
+};
+
+/// A letter whose content the receiver makes, when it takes it: because making it runs a user's code, such as a copy
+/// constructor, which none but the receiver has to wait for, or to suffer from.
+template <class M>
+class late_letter : public letter {
+ public:
+  late_letter() noexcept { this->is_made_late = true; }
+  const std::type_info& type() const noexcept final { return typeid(M); }
+  void* body() final {
+    if (!content_) content_.emplace(make());
+    return &*content_;
+  }
+
+ private:
+  virtual M make() = 0;
+
+  std::optional<M> content_;
+};
+
+/// Links, monitors, exits: the things that are obeyed even while the receiver is blocked in a callback. A signal that
+/// ties two processes stays with the receiver, and comes back as the notice of its death: so a death allocates nothing.
+/// Where its receiver is to see it, the same node becomes a letter.
+class signal : public letter {
  public:
   enum class op : std::uint8_t {
-    exit,          // somebody asks the receiver to end
+    exit,          // `from` asks the receiver to end
     link,          // `from` has linked itself to the receiver
     unlink,        // and takes that back
     link_exit,     // a linked process has ended
@@ -61,30 +100,68 @@ class signal final : public message {
     idle_check     // a timer asks whether the receiver has been idle for as long as it wants to know
   };
 
-  signal(op what, pid sender, const exit_reason& why = {}, monitor_ref watch = {})
-      : message(message_kind::signal), from(sender), reason(why), ref(watch), operation(what) {}
-  const std::type_info& type() const noexcept override { return typeid(signal); }
+  virtual pid from() const noexcept = 0;
+  virtual exit_reason reason() const noexcept { return {}; }
+  /// The receiver is to see it as a message.
+  void present() noexcept { kind = message_kind::letter; }
 
-  pid from;
-  exit_reason reason;
-  monitor_ref ref;
   op operation;
+
+ protected:
+  explicit signal(op what) noexcept : operation(what) { kind = message_kind::signal; }
 };
 
-/// A plain message.
-class letter : public message {
+/// A signal about an end, seen as an exit_signal: exit, link, unlink, link_exit.
+class exit_notice final : public signal {
  public:
-  letter() noexcept : message(message_kind::letter) {}
-  virtual void* body() noexcept = 0;
-  /// Runs the overload of the receiver's handle() that the sender saw, when the sender knew the receiver's class.
-  virtual bool deliver(void* /*state*/) { return false; }
-  /// Returns which alias of the receiver it was sent to, when it is_addressed.
-  virtual std::uint64_t alias() const noexcept { return 0; }
-
-  template <class M>
-  M* as() noexcept {
-    return type() == typeid(M) ? static_cast<M*>(body()) : nullptr;
+  exit_notice(op what, pid sender, const exit_reason& why = {}) noexcept : signal(what), news{sender, why} {}
+  const std::type_info& type() const noexcept override {
+    return kind == message_kind::letter ? typeid(exit_signal) : typeid(signal);
   }
+  void* body() override { return &news; }
+  pid from() const noexcept override { return news.from; }
+  exit_reason reason() const noexcept override { return news.reason; }
+  /// By which a set of notices finds it: the process to tell.
+  using key_type = pid;
+  const pid& key() const noexcept { return news.from; }
+
+  exit_signal news;
+};
+
+/// A monitor, and the `down` that comes of it. As a monitor, `news.from` is the watcher.
+class down_notice final : public signal {
+ public:
+  down_notice(op what, down content) noexcept : signal(what), news(std::move(content)) {}
+  const std::type_info& type() const noexcept override {
+    return kind == message_kind::letter ? typeid(down) : typeid(signal);
+  }
+  void* body() override { return &news; }
+  pid from() const noexcept override { return news.from; }
+  exit_reason reason() const noexcept override { return news.reason; }
+  /// By which a set of notices finds it: the watcher, and which of its monitors.
+  struct key_type {
+    pid who;
+    monitor_ref ref;
+    friend bool operator==(const key_type&, const key_type&) = default;
+  };
+  key_type key() const noexcept { return {news.from, news.ref}; }
+
+  down news;
+};
+
+/// A signal about something that has a number: demonitor, forget_reply, and those that need none.
+class control_signal final : public signal {
+ public:
+  control_signal(op what, pid sender, std::uint64_t which = 0) noexcept
+      : signal(what), number(which), sender_(sender) {}
+  const std::type_info& type() const noexcept override { return typeid(signal); }
+  void* body() override { return nullptr; }
+  pid from() const noexcept override { return sender_; }
+
+  std::uint64_t number;
+
+ private:
+  pid sender_;
 };
 
 template <class M>
@@ -92,7 +169,7 @@ class letter_of : public letter {
  public:
   explicit letter_of(M content) : content_(std::move(content)) {}
   const std::type_info& type() const noexcept override { return typeid(M); }
-  void* body() noexcept override { return &content_; }
+  void* body() override { return &content_; }
 
  protected:
   M content_;

@@ -3,6 +3,7 @@
 
 #include <atomic>
 #include <chrono>
+#include <cstddef>
 #include <cstdint>
 #include <memory>
 #include <string>
@@ -13,7 +14,7 @@
 #include <kv/detail/inbox.hpp>
 #include <kv/detail/mailbox_bound.hpp>
 #include <kv/detail/message.hpp>
-#include <kv/detail/small_set.hpp>
+#include <kv/detail/notice_set.hpp>
 
 namespace kv::detail {
 
@@ -44,22 +45,8 @@ class behaviour {
 /// code does not catch it by accident; where `catch (...)` swallows it, the next blocking call throws it again.
 struct unwind {};
 
-struct watcher {
-  pid who;
-  monitor_ref ref;
-  friend bool operator==(const watcher&, const watcher&) = default;
-};
-
-struct watcher_hash {
-  std::size_t operator()(const watcher& w) const noexcept { return std::hash<pid>{}(w.who) ^ w.ref.id; }
-};
-
 /// What a process waits for without being blocked. Most processes have none of it.
 struct errands {
-  struct watched {
-    pid target;
-    std::string tag;
-  };
   struct idleness {
     duration timeout{};
     time_point since{};         // the end of its last message
@@ -67,21 +54,38 @@ struct errands {
     bool is_armed = false;      // a timer will ask
   };
 
-  boost::unordered_flat_map<std::uint64_t, watched> monitoring;   // by monitor_ref
+  boost::unordered_flat_map<std::uint64_t, pid> monitoring;       // the watched, by monitor_ref
   boost::unordered_flat_map<std::uint64_t, message_ptr> replies;  // to requests; null until they come
   boost::unordered_flat_set<std::uint64_t> aliases;
   std::unique_ptr<idleness> idle;
   std::uint32_t next_restarts = 0;  // of the child that it is about to start
 };
 
-/// Whom a process is tied to. A process without has no such block.
+/// Whom a process is tied to, as the notices that its death sends them. A process without has no such block.
 struct relations {
-  small_set<pid, std::hash<pid>> links;
-  small_set<watcher, watcher_hash> watchers;
+  notice_set<exit_notice> links;
+  notice_set<down_notice> watchers;
   std::unique_ptr<errands> own;
 };
 
 struct suspension;
+
+/// Where a process stands in its life. The holder of the claim moves it, or its creator, and only forward:
+///
+///   stage      | from                       | in it
+///   ---------- | -------------------------- | ---------------------------------------------------------------
+///   vacant     | departing: core::finish    | nobody lives in the slot; its generation is of nobody yet
+///   starting   | vacant: slab::take         | its constructor has not returned; what fails is a failed start
+///   running    | starting: its start is over| it handles messages
+///   leaving    | running: core::finish      | on_exit() runs; exit signals no longer matter, only a kill does
+///   ending     | any of these: core::finish | its state and what was sent to it are destroyed; no exit matters
+///   departing  | ending: core::finish       | it is given nothing any more: no message of a user's, table, timer
+///
+/// (L1) A user's code that runs as a process runs before that process's generation moves on: until then the process is
+///      alive for everyone. From `departing` on nothing of a user's gets in, so what is destroyed there is finite.
+/// (L2) After the generation has moved on, signals and requests are all that is left of it. What nobody takes back
+///      goes to the dead letters (core::discard), a process of the runtime's own.
+enum class stage : std::uint8_t { vacant, starting, running, leaving, ending, departing };
 
 /// A process: a slot of a slab that is never given back, so that a stale pid reads a generation and never freed memory.
 /// What a call to an idle leaf looks at fills the first cache line and is in no other.
@@ -97,7 +101,11 @@ struct alignas(64) process {
   bool is_suspended : 1 = false;    // by the testing kit: handles no message
   bool must_exit : 1 = false;       // because of `reason`
   bool needs_settling : 1 = false;  // there is more to do than to give the claim back
-  void* state = nullptr;            // body->state(), at hand
+
+  // Written by the holder or the creator. Others read it together with the generation: see living() and takes_gifts().
+  std::atomic<stage> life{stage::vacant};
+
+  void* state = nullptr;  // body->state(), at hand
   message_queue queue;
 
   // Any thread. The class of its state: written before the pid is given away, read by who found the pid somewhere.
@@ -114,8 +122,9 @@ struct alignas(64) process {
   std::uint32_t slot = 0;
   std::uint32_t node = 0;
 
-  // Some name may be its, or some table, or timer. Set before its life is checked, read after its death is declared,
-  // both sequentially consistent: so either the giver sees the death, or the dying sees the gift.
+  // Some name may be its, or some table, or timer. Set before its life is checked; read after its generation has moved on
+  // (names), or after it is departing (tables, timers); all of it sequentially consistent. So either the giver sees that
+  // it dies, or the dying sees the gift.
   std::atomic<bool> has_names{false};
   std::atomic<bool> has_tables{false};
   std::atomic<bool> has_timers{false};
@@ -123,9 +132,7 @@ struct alignas(64) process {
   // The holder of the claim, or its creator.
   bool has_thread : 1 = false;    // runs on a thread of its own, which sleeps when it waits
   bool is_stand_in : 1 = false;   // for a plain thread, which cannot be killed
-  bool is_starting : 1 = false;   // its constructor has not returned yet
-  bool is_leaving : 1 = false;    // its on_exit() runs: only a kill matters any more
-  bool is_ending : 1 = false;     // its state is being destroyed: no exit signal matters any more
+  bool is_disposer : 1 = false;   // destroys what it is sent, whatever that is: see core::discard
   bool crashed : 1 = false;       // an exception of the user's left a callback
   bool was_told : 1 = false;      // to end, by an exit signal
   bool is_unwinding : 1 = false;  // has thrown `unwind`
@@ -150,6 +157,24 @@ struct alignas(64) process {
   std::unique_ptr<mailbox_bound> bound;
 
   pid id() const noexcept { return {slot, generation.load(std::memory_order_relaxed), node}; }
+  /// Any thread. Returns the process that lives here; nobody when none does, or it has just died or been born.
+  pid living() const noexcept {
+    // Acquire, in turn: core::finish writes `vacant` before the next generation, slab::take `starting` after it.
+    const auto before = generation.load(std::memory_order_acquire);
+    const bool is_alive = life.load(std::memory_order_acquire) != stage::vacant;
+    const auto after = generation.load(std::memory_order_relaxed);
+    return is_alive && before == after ? pid{slot, before, node} : pid{};
+  }
+  /// Any thread, after it has said that it may have given something to this process of that generation. Sequentially
+  /// consistent, as what it has said; see has_tables.
+  bool takes_gifts(std::uint32_t of) const noexcept {
+    return life.load() != stage::departing && generation.load() == of && life.load() != stage::departing;
+  }
+  bool is_starting() const noexcept { return in(stage::starting); }
+  bool is_leaving() const noexcept { return in(stage::leaving); }
+  /// Holder. Tells whether its state is being destroyed, or was.
+  bool is_ending() const noexcept { return in(stage::ending) || in(stage::departing); }
+  bool in(stage s) const noexcept { return life.load(std::memory_order_relaxed) == s; }
   relations& ties() {
     if (!bonds) bonds = std::make_unique<relations>();
     return *bonds;
@@ -182,6 +207,7 @@ struct alignas(64) process {
 };
 
 static_assert(sizeof(process) == 192);
+static_assert(offsetof(process, home) == 64);
 
 /// The process that runs on this thread right now; null on a plain thread. Fibers never leave their thread, and
 /// whoever switches a fiber in sets this again.

@@ -1,6 +1,7 @@
 // Selective receive.
 #pragma once
 
+#include <algorithm>
 #include <span>
 #include <type_traits>
 #include <typeinfo>
@@ -47,13 +48,23 @@ inline constexpr const std::type_info* types_of[] = {&typeid(M)...};
 template <class Predicate>
 message_ptr take_letter(process& self, time_point deadline, std::span<const std::type_info* const> types,
                         Predicate fits) {
-  const auto wanted = [&](message& m) { return m.kind == message_kind::letter && fits(static_cast<letter&>(m)); };
+  const message* spoilt = nullptr;
+  const auto is_of = [&](const letter& m) {
+    return std::ranges::any_of(types, [&](const auto* type) { return *type == m.type(); });
+  };
+  const auto wanted = [&](message& m) {
+    if (m.kind != message_kind::letter) return false;
+    auto& each = static_cast<letter&>(m);
+    if (each.is_made_late && is_of(each) && !self.home->make_ready(self, each)) spoilt = &m;
+    return spoilt == &m || fits(each);
+  };
   self.home->check_signals(self);
   suspension waiting{.wanted = types};
   for (bool in_time = true;;) {
     if (auto found = self.queue.take_first(wanted)) {
       self.home->taken(self, *found);
-      return found;
+      if (found.get() != std::exchange(spoilt, nullptr)) return found;
+      continue;
     }
     if (!in_time) return nullptr;
     in_time = self.home->wait(self, waiting, deadline);

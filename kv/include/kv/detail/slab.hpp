@@ -16,8 +16,12 @@ class slab {
  public:
   static constexpr std::uint32_t chunk_slots = 1024;
   static constexpr std::uint32_t max_chunks = 1U << 14U;
+  static constexpr std::uint32_t max_slots = chunk_slots * max_chunks;
+  /// More than the limit, for those that have the reserve: supervisors, the registry, and what they start.
+  static constexpr std::uint32_t reserved_slots = 1024;
 
-  explicit slab(core& owner) noexcept : owner_(owner) {}
+  /// Requires: limit + reserved_slots <= max_slots.
+  slab(core& owner, std::uint32_t limit) noexcept : owner_(owner), limit_(limit) {}
   slab(const slab&) = delete;
   slab& operator=(const slab&) = delete;
   ~slab();
@@ -32,8 +36,9 @@ class slab {
   }
 
   /// Any thread. Returns a free slot whose generation no pid has had, with its mailbox open and the claim taken; null
-  /// once the slab is shut. So whoever walks the slots after shut() meets every process there will ever be.
-  process* take();
+  /// once the slab is shut. So whoever walks the slots after shut() meets every process there will ever be. Throws
+  /// system_limit when as many are in use as may be; std::bad_alloc.
+  process* take(bool with_reserve);
   void shut();
   /// The holder of the claim, once the process is closed and its generation bumped.
   void give_back(process& p);
@@ -45,13 +50,15 @@ class slab {
   }
 
  private:
-  process& grow();  // requires mutex_
+  process& grow();  // requires mutex_, and a slot that is left
 
   core& owner_;
+  const std::uint32_t limit_;
   std::array<std::atomic<process*>, max_chunks> chunks_{};
   std::atomic<std::uint32_t> used_{0};  // slots ever handed out; release after the slot is ready
   std::mutex mutex_;                    // guards what follows, and the growth of chunks_
-  process* first_free_ = nullptr;       // linked through next_ready
+  std::uint32_t free_ = 0;
+  process* first_free_ = nullptr;  // linked through next_ready
   process* last_free_ = nullptr;
   bool is_shut_ = false;
 };

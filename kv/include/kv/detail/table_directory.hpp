@@ -23,19 +23,50 @@ namespace kv::detail {
 
 class table_base;
 
-/// Makes the message that tells an heir that a table is now his own, after `from`. Runs the user's code.
+/// Makes the message that tells an heir that a table is now its own, after `from`. It only allocates: what the user gave
+/// is copied by the heir.
 using transfer_message = std::function<message_ptr(std::shared_ptr<table_base> what, pid from)>;
 using inheritance = std::shared_ptr<const transfer_message>;
 
+/// The places at which a table waits for a process of one of some names. Made in time, so that waiting cannot fail.
+class waiting_places {
+ public:
+  using map = std::multimap<std::string, table_base*, std::less<>>;
+
+  waiting_places() = default;
+  waiting_places(std::vector<std::string> names, table_base& table);
+
+  bool empty() const noexcept { return ready_.empty() && taken_.empty(); }
+  /// The names, in order, each once.
+  std::vector<std::string> names() const;
+  void enter(map& awaited) noexcept;
+  void leave(map& awaited) noexcept;
+
+ private:
+  std::vector<map::node_type> ready_;
+  std::vector<map::iterator> taken_;
+};
+
+/// What an owner says of who shall own its table after it. All that a death needs of it is made in time.
+struct will {
+  will() = default;
+  will(std::vector<heir> named, inheritance message, const std::shared_ptr<table_base>& table, pid owner);
+
+  std::vector<heir> heirs;
+  inheritance told;       // null: an heir is told nothing
+  waiting_places places;  // by the names of heirs
+  message_ptr letter;     // what the next heir is sent; null: nothing, or there was no memory for it
+};
+
 /// Who shall own a table next. Under the directory's lock.
 struct succession {
-  std::vector<heir> heirs;
-  inheritance told;  // null: an heir is told nothing
-  // The table waits for a process of one of these names: because its owner has promised it, or because it has none.
-  std::vector<std::string> awaited;
-  message_ptr transfer;     // what that process is sent; null: nothing
-  std::uint64_t timer = 0;  // that ends the promise; 0: nothing does
-  bool is_last = false;     // nobody can come any more, because the runtime ends
+  will last;
+  // The table waits for a process of some name: because its owner has promised it, or because it has none.
+  waiting_places promised;            // by the name that it is promised to
+  waiting_places* awaited = nullptr;  // null: it does not wait
+  message_ptr transfer;               // what that process is sent; null: nothing
+  std::uint64_t timer = 0;            // that ends the promise; 0: nothing does
+  bool is_last = false;               // nobody can come any more, because the runtime ends
 };
 
 using tables_by_owner = std::multimap<pid, std::shared_ptr<table_base>>;
@@ -106,10 +137,10 @@ class table_base {
 
 /// The tables of a runtime, under one lock.
 ///
-/// (T1) A table is here until it is dropped. It has an owner, or is ownerless, or waits for an heir; `awaited` is not
-///      empty exactly while it waits, or is promised by its owner.
-/// (T2) A table changes hands only under the lock, and only into those of somebody who is alive there. A process that
-///      dies moves its generation on before it takes the lock, so it loses every table it was ever given, and inherits
+/// (T1) A table is here until it is dropped. It has an owner, or is ownerless, or waits for an heir; `awaited` is set
+///      exactly while it waits, or is promised by its owner.
+/// (T2) A table changes hands only under the lock, and only into those of a process that is not departing there. A
+///      process that dies departs before it takes the lock, so it loses every table it was ever given, and inherits
 ///      none of its own.
 /// (T3) A new owner has his message in his mailbox before the lock is free. The former one tells nobody of his death
 ///      before he has had the lock. So the message stands before his `down` and his exit signal.
@@ -127,11 +158,11 @@ class table_directory {
   // A process or plain thread. These throw table_error, and then nothing has changed.
 
   /// An empty owner: the table has none.
-  void add(const std::shared_ptr<table_base>& table, pid owner, std::vector<heir> heirs, inheritance told);
+  void add(const std::shared_ptr<table_base>& table, pid owner, will last);
   void drop(table_base& table);
   void rename(table_base& table, std::string name);
   void adopt(table_base& table, pid who);
-  void set_heirs(table_base& table, std::vector<heir> heirs, inheritance told);
+  void set_heirs(table_base& table, will last);
   void give(table_base& table, pid to, message_ptr transfer);
   void promise(table_base& table, std::string to, duration deadline, message_ptr transfer, timed_message expired);
   /// Tells whether there was a promise, and its time not over.
@@ -139,7 +170,7 @@ class table_directory {
 
   // Deaths and births.
 
-  /// The generation of that process has moved on. May be called again, and by others.
+  /// That process is departing, or dead. May be called again, and by others. Destroys what has no heir.
   void owner_died(pid owner) noexcept;
   /// That process has just been entered under that name.
   void name_given(std::string_view name, pid who) noexcept;
@@ -158,27 +189,28 @@ class table_directory {
 
  private:
   struct leftovers;
-  using letters = std::map<const table_base*, message_ptr>;
 
   // These require the lock.
   void check_free(const std::string& name) const;
   static void check_owner(const table_base& table, const char* verb);
-  void move_to(table_base& table, pid owner);
+  void move_to(table_base& table, pid owner) noexcept;
   void transfer(table_base& table, pid to, message_ptr what, leftovers& gone);
   void drop(table_base& table, leftovers& gone);
-  void await_names(table_base& table, std::vector<std::string> names, message_ptr transfer);
+  void await_names(table_base& table, waiting_places& places, message_ptr transfer) noexcept;
+  void make_letter(table_base& table, pid owner) noexcept;
+  table_base* first_awaiting(std::string_view name, pid who) const noexcept;
   bool stop_waiting(table_base& table, leftovers& gone);
   std::optional<pid> first_alive(const std::vector<heir>& heirs) const;
-  void settle(table_base& table, message_ptr letter, leftovers& gone);
+  void settle(table_base& table, pid owner, leftovers& gone) noexcept;
 
-  letters write_letters(pid owner) const noexcept;
+  std::vector<forgotten_report> forgotten() const;
 
   core& home_;
   mutable std::mutex mutex_;
   // Under mutex_.
-  tables_by_owner by_owner_;                                      // those without an owner are nobody's
-  std::map<std::string, table_base*, std::less<>> names_;         // of tables
-  std::multimap<std::string, table_base*, std::less<>> awaited_;  // by the names of processes
+  tables_by_owner by_owner_;                               // those without an owner are nobody's
+  std::map<std::string, table_base*, std::less<>> names_;  // of tables
+  waiting_places::map awaited_;                            // by the names of processes
   bool is_closing_ = false;
 };
 
@@ -188,7 +220,7 @@ std::shared_ptr<table_base> find_table(const core& home, std::string_view name, 
 void drop_table(table_base& table);
 void rename_table(table_base& table, std::string name);
 void adopt_table(table_base& table);
-void set_heirs(table_base& table, std::vector<heir> heirs, transfer_message told);
+void set_heirs(const std::shared_ptr<table_base>& table, std::vector<heir> heirs, transfer_message told);
 void give_away(table_base& table, pid to, message_ptr transfer);
 void promise(table_base& table, std::string to, duration deadline, message_ptr transfer, timed_message expired);
 bool withdraw_promise(table_base& table);
