@@ -75,7 +75,7 @@ managed_table manage(table_options options, std::string consumer, handover how =
     auto table = Table::find(options.name);
     if (!table) {
       table = Table::create(options);
-      detail::set_heirs(*table->inside(), {manager}, detail::table_return());
+      detail::set_heirs(table->inside(), {manager}, detail::table_return());
     }
     return {table->inside(), [t = *table, consumer, data]() mutable { t.give_away(consumer, infinity, data); }};
   };
