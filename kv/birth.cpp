@@ -65,8 +65,6 @@ void core::register_name(std::string name, pid who) {
   const auto added = names_->add(name, entry, [this](pid id) { return is_alive_for_sure(id); });
   if (added.holder) throw name_taken(name, added.holder);
   if (!is_alive_for_sure(who)) names_->remove(name, who);  // it may have died before it had a name to give back
-  // In this order: tables that were the predecessor's may wait for this very name.
-  if (added.predecessor) tables_->owner_died(added.predecessor);
   tables_->name_given(name, who);
   answer_all(added.waiting);
 }

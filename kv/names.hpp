@@ -33,7 +33,6 @@ class name_directory {
   /// What has become of a name.
   struct added {
     pid holder;                  // who has it already; else it is the new one's
-    pid predecessor;             // who is dead, and was about to give it back
     message* waiting = nullptr;  // requests of those who wait for it: to be answered by the caller
   };
 
@@ -41,8 +40,8 @@ class name_directory {
   added add(const std::string& name, const entry& who, Alive alive) {
     const std::unique_lock lock(mutex_);
     const auto [row, is_new] = names_.try_emplace(name, who);
-    if (!is_new && alive(row->second.who)) return {.holder = row->second.who, .predecessor = {}};
-    added result{.holder = {}, .predecessor = is_new ? pid{} : row->second.who};
+    if (!is_new && alive(row->second.who)) return {.holder = row->second.who};
+    added result{.holder = {}};
     row->second = who;
     const auto [first, last] = waiting_.equal_range(name);
     message_queue waiting;
