@@ -4,6 +4,8 @@
 #include <kv/detail/allocation.hpp>
 #include <kv/detail/caller.hpp>
 
+#include "worlds.hpp"
+
 namespace kv::detail {
 
 namespace {
@@ -66,22 +68,22 @@ void core::send_to_full(pid to, message_ptr what) {
     if (p == nullptr) return;
     if (p->bound->how() == when_full::drop) return drop(to);
     await_room(to);
+    const visit still_there(to.node);  // it may have ended while the process of another runtime waited
+    if (!still_there) return;
     result = try_deliver(to, what, executor::urgency::soon);
   }
 }
 
 void core::await_room(pid to) {
-  const caller who(*this);
+  const caller who(waits_at("send to a full mailbox"));
   auto& self = who.self();
-  refuse_to_block(self, "send to a full mailbox");
   suspension waiting{.awaited = ++self.refs_given, .callee = to};
   auto wish = std::make_unique<room_request>();
   wish->caller = self.id();
-  wish->caller_core = this;
   wish->ref = waiting.awaited;
   auto* const p = find(to);
   if (p == nullptr || p->bound->wait(to.generation, std::move(wish))) return;
-  while (!waiting.reply) wait(self, waiting, time_point::max());
+  while (!waiting.reply) self.home->wait(self, waiting, time_point::max());
 }
 
 }  // namespace kv::detail

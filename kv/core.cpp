@@ -13,30 +13,22 @@
 
 #include "names.hpp"
 #include "timer_queue.hpp"
+#include "worlds.hpp"
 
 namespace kv::detail {
 
-namespace {
-
-std::uint32_t next_node() noexcept {
-  // Only makes the pids of two runtimes differ; orders nothing.
-  static std::atomic<std::uint32_t> last{0};
-  return last.fetch_add(1, std::memory_order_relaxed) + 1;
-}
-
-}  // namespace
-
 core::core(const runtime_options& options)
-    : node_(next_node()),
-      sink_(options.on_report),
+    : sink_(options.on_report),
       shutdown_timeout_(options.shutdown_timeout),
       kill_timeout_(options.kill_timeout),
       slots_(*this),
       names_(std::make_unique<name_directory>()),
       tables_(std::make_unique<table_directory>(*this)),
-      timers_(std::make_unique<timer_queue>()) {}
+      timers_(std::make_unique<timer_queue>()) {
+  node_ = worlds::enter(*this);  // last: from here on others may look in
+}
 
-core::~core() = default;
+core::~core() { worlds::leave(node_); }
 
 void core::start(std::unique_ptr<executor> how) {
   executor_ = std::move(how);
@@ -119,16 +111,14 @@ void core::tie(pid to, std::unique_ptr<signal> what) noexcept {
 }
 
 std::unique_ptr<request> core::transact(pid to, std::unique_ptr<request> what, duration timeout) {
-  const caller who(*this);
+  if (current_process != nullptr && current_process->id() == to) throw call_error(call_error::code::calling_self, to);
+  const caller who(waits_at("call another process"));
   auto& self = who.self();
-  if (self.id() == to) throw call_error(call_error::code::calling_self, to);
-  refuse_to_block(self, "call another process");
   const auto* const function = &what->type();
-  const auto now = executor_->now();
+  const auto now = self.home->executor_->now();
   const auto deadline = deadline_after(timeout, now);
   suspension waiting{.awaited = ++self.refs_given, .since = now, .callee = to, .wanted = {&function, 1}};
   what->caller = self.id();
-  what->caller_core = self.home;
   what->ref = waiting.awaited;
   message_ptr node = std::move(what);
   switch (try_deliver(to, node, executor::urgency::handoff)) {
@@ -137,9 +127,16 @@ std::unique_ptr<request> core::transact(pid to, std::unique_ptr<request> what, d
     case delivery::done: break;
   }
   while (!waiting.reply) {
-    if (!wait(self, waiting, deadline)) throw call_error(call_error::code::timeout, to);
+    if (!self.home->wait(self, waiting, deadline)) throw call_error(call_error::code::timeout, to);
   }
   return std::unique_ptr<request>(static_cast<request*>(waiting.reply.release()));
+}
+
+core& core::waits_at(const char* verb) {
+  if (current_process == nullptr) return *this;
+  refuse_to_block(*current_process, verb);
+  auto& home = *current_process->home;
+  return is_simulated_ || home.is_simulated_ ? *this : home;
 }
 
 void core::refuse_to_block(const process& self, const char* verb) {
@@ -186,8 +183,14 @@ void core::report_swallowed(process& p) noexcept {
 
 // Bonds ----------------------------------------------------------------------------------------------------------
 
+monitor_ref core::next_ref(process& self) const noexcept {
+  // In a simulation without the runtime's number, so that each run of a seed has the same.
+  const auto who = std::hash<pid>{}(self.id()) + (is_simulated_ ? 0 : std::uint64_t{node_} * 0xd1342543de82ef95U);
+  return {(who & ~counted) | (++self.refs_given & counted)};
+}
+
 monitor_ref core::monitor(process& self, pid target, std::string tag) {
-  const monitor_ref ref{++self.refs_given};
+  const auto ref = next_ref(self);
   auto news = std::make_unique<signal>(signal::op::monitor, self.id(), exit_reason{}, ref);
   self.business().monitoring.emplace(ref.id, errands::watched{target, std::move(tag)});
   tie(target, std::move(news));
@@ -196,7 +199,7 @@ monitor_ref core::monitor(process& self, pid target, std::string tag) {
 
 monitor_ref core::monitor(process& self, std::string_view name, std::string tag) {
   if (const auto target = whereis(name)) return monitor(self, *target, std::move(tag));
-  const monitor_ref ref{++self.refs_given};
+  const auto ref = next_ref(self);
   self.queue.push(std::make_unique<letter_of<down>>(down{pid{}, exit_reason::noproc, ref, std::move(tag)}));
   if (self.is_leaf.load(std::memory_order_relaxed)) self.needs_settling = true;  // it may run on its caller's stack
   return ref;
@@ -241,7 +244,7 @@ std::optional<pid> core::first_of(const std::type_info& type) const {
   std::optional<pid> result;
   slots_.for_each([&](const process& p) {
     const auto* const its = p.type.load(std::memory_order_relaxed);
-    if (!result && its != nullptr && *its == type && p.mailbox.is_open()) result = p.id();
+    if (!result && its != nullptr && p.mailbox.is_open() && is_same(*its, type)) result = p.id();
   });
   return result;
 }
@@ -261,7 +264,7 @@ std::vector<pid> core::roots() const {
 void core::end_root(pid root) noexcept {
   const caller who(*this);
   const auto ref = monitor(who.self(), root, {});
-  send_signal(root, signal::op::exit, pid{}, exit_reason::shutdown);
+  send_signal(root, signal::op::exit, own_name(), exit_reason::shutdown);
   suspension waiting;
   const auto deadline = deadline_after(shutdown_timeout_);
   while (who.self().queue.empty()) {
@@ -284,6 +287,7 @@ void core::shut_down() noexcept {
     std::unique_lock lock(idle_mutex_);
     last_ended_.wait(lock, nobody_left);
   }
+  worlds::leave(node_);
   tables_->clear();
   executor_->stop();
 }

@@ -6,7 +6,30 @@
 #include <kv/detail/receive.hpp>
 #include <kv/pending.hpp>
 
+#include "worlds.hpp"
+
 namespace kv::detail {
+
+namespace {
+
+/// Does something in the runtime of that process, unless it has ended.
+template <class F>
+void at_home_of(pid who, F act) noexcept {
+  if (current_process != nullptr && current_process->node == who.node) return act(*current_process->home);
+  const visit home(who.node);
+  if (home) act(*home);
+}
+
+/// Whoever made that request does not want the answer any more.
+void forget_reply(pid who, std::uint64_t number) noexcept {
+  if (current_process == nullptr || current_process->id() != who) {
+    return at_home_of(
+        who, [&](core& home) { home.send_signal(who, signal::op::forget_reply, pid{}, {}, monitor_ref{number}); });
+  }
+  if (auto* const own = current_process->business_if_any()) own->replies.erase(number);
+}
+
+}  // namespace
 
 // The caller's side ------------------------------------------------------------------------------------------------
 
@@ -14,7 +37,6 @@ std::uint64_t core::expect_reply(process& self, request& what) {
   const auto number = ++self.refs_given;
   self.business().replies.emplace(number, nullptr);
   what.caller = self.id();
-  what.caller_core = this;
   what.ref = number;
   what.is_kept = true;
   return number;
@@ -59,21 +81,10 @@ std::unique_ptr<request> core::take_reply(process& self, std::uint64_t number) {
   return std::unique_ptr<request>(static_cast<request*>(answer.release()));
 }
 
-void core::forget_reply(pid who, std::uint64_t number) noexcept {
-  if (current_process == nullptr || current_process->id() != who) {
-    return send_signal(who, signal::op::forget_reply, pid{}, {}, monitor_ref{number});
-  }
-  if (auto* const own = current_process->business_if_any()) own->replies.erase(number);
-}
-
 pending_base::pending_base(pending_base&& other) noexcept
-    : home_(std::exchange(other.home_, nullptr)),
-      owner_(other.owner_),
-      number_(other.number_),
-      callee_(other.callee_) {}
+    : owner_(std::exchange(other.owner_, {})), number_(other.number_), callee_(other.callee_) {}
 
 pending_base& pending_base::operator=(pending_base&& other) noexcept {
-  std::swap(home_, other.home_);
   std::swap(owner_, other.owner_);
   std::swap(number_, other.number_);
   std::swap(callee_, other.callee_);
@@ -81,19 +92,19 @@ pending_base& pending_base::operator=(pending_base&& other) noexcept {
 }
 
 pending_base::~pending_base() {
-  if (home_ != nullptr) home_->forget_reply(owner_, number_);
+  if (owner_) forget_reply(owner_, number_);
 }
 
 void pending_base::cancel(pid worker) noexcept {
-  if (home_ == nullptr || !worker) return;
+  if (!owner_ || !worker) return;
   // Without the link nothing comes back; the worker's own end of it needs no signal, for it ends.
   if (is_owner() && current_process->bonds) current_process->bonds->links.erase(worker);
-  if (home_->find(worker) != nullptr) home_->send_signal(worker, signal::op::exit, owner_, exit_reason::kill);
+  at_home_of(owner_, [&](core& home) {
+    if (home.find(worker) != nullptr) home.send_signal(worker, signal::op::exit, owner_, exit_reason::kill);
+  });
 }
 
-bool pending_base::is_owner() const noexcept {
-  return home_ != nullptr && current_process != nullptr && current_process->id() == owner_;
-}
+bool pending_base::is_owner() const noexcept { return current_process != nullptr && current_process->id() == owner_; }
 
 std::uint64_t pending_base::number() const {
   if (is_owner()) return number_;
@@ -107,7 +118,7 @@ std::unique_ptr<request> pending_base::take(duration timeout) {
   const auto mine = number();
   if (!self.business().replies.contains(mine)) throw std::logic_error("the answer of a request can be taken once");
   if (!wait_for_any({mine}, timeout)) throw call_error(call_error::code::timeout, callee_);
-  auto answer = home_->take_reply(self, mine);
+  auto answer = self.home->take_reply(self, mine);
   if (!answer->failed) return answer;
   const bool is_dead = answer->failure == exit_reason::noproc;
   throw call_error(is_dead ? call_error::code::noproc : call_error::code::exited, callee_, answer->failure);
@@ -125,10 +136,8 @@ void give_up(std::unique_ptr<request> what) noexcept {
   const reliable_memory here;
   auto* const self = current_process;
   if (self == nullptr || (!self->is_ending && !self->must_exit && std::uncaught_exceptions() == 0)) {
-    auto* const home = what->caller_core;
     const auto why = request::no_reply();
-    home->answer(std::move(what), &why);
-    return;
+    return answer(std::move(what), &why);
   }
   // Its end answers what waits in it, with its reason. Should it not end, because it catches the exception that is
   // under way, then this has its turn like any other message, and says that there is no reply.

@@ -3,6 +3,8 @@
 
 #include <kv/detail/core.hpp>
 
+#include "worlds.hpp"
+
 namespace kv::detail {
 
 // Turns ----------------------------------------------------------------------------------------------------------
@@ -144,9 +146,9 @@ void core::dispatch(process& p, message& what) {
 void core::deliver_letter(process& p, letter& what) {
   const auto* const exit = what.as<exit_signal>();
   const bool is_handled = what.deliver(p.state) || p.body->handle(what);
-  if (exit != nullptr && (!exit->from || exit->from == p.parent)) {
-    // As gen_server: whoever does not handle exits ends with its parent, and nobody outlives it. The runtime is the
-    // parent of all roots.
+  if (exit != nullptr && (exit->from == p.parent || exit->from == own_name())) {
+    // As gen_server: whoever does not handle exits ends with its parent, and nobody outlives it. A plain thread, which
+    // sends as nobody, is the parent of what no process started, and of nothing else; the runtime that ends, of all.
     if (!is_handled || (exit->from && find(exit->from) == nullptr)) return p.end_with(exit->reason);
   }
   if (is_handled) return;
@@ -264,14 +266,33 @@ void core::end_as_told(process& p, const exit_reason& why) {
 
 // Answers --------------------------------------------------------------------------------------------------------
 
+namespace {
+
+void mark_answered(request& call, const exit_reason* failure) noexcept {
+  call.answered = true;
+  if (failure == nullptr) return;
+  call.failed = true;
+  call.failure = *failure;
+}
+
+}  // namespace
+
 void core::answer(message_ptr what, const exit_reason* failure) noexcept {
   auto& call = static_cast<request&>(*what);
-  call.answered = true;
-  if (failure != nullptr) {
-    call.failed = true;
-    call.failure = *failure;
+  mark_answered(call, failure);
+  if (call.caller.node == node_) {
+    deliver(call.caller, std::move(what), executor::urgency::handoff);
+  } else {
+    post(call.caller, std::move(what), executor::urgency::handoff);
   }
-  call.caller_core->deliver(call.caller, std::move(what), executor::urgency::handoff);
+}
+
+void answer(std::unique_ptr<request> what, const exit_reason* failure) noexcept {
+  // The runtime of the process that answers is there, and most often its caller's, too.
+  if (current_process != nullptr) return current_process->home->answer(std::move(what), failure);
+  mark_answered(*what, failure);
+  const auto caller = what->caller;
+  post(caller, std::move(what), executor::urgency::handoff);
 }
 
 void core::bounce(pid to, message_ptr what, const exit_reason& why) noexcept {

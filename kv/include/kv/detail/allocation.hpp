@@ -7,7 +7,7 @@
 namespace kv::detail {
 
 /// How many more allocations of this thread succeed before one fails; null: all succeed.
-inline constinit thread_local unsigned* allocations_left = nullptr;
+[[gnu::visibility("default")]] inline constinit thread_local unsigned* allocations_left = nullptr;
 
 /// Throws std::bad_alloc when this allocation is the one that fails.
 inline void fail_on_purpose() {

@@ -228,7 +228,7 @@ auto send_request(core* home, pid id, F&& function, Args&&... args) -> pending<c
   if (self.id() == id) throw call_error(call_error::code::calling_self, id);
   auto what = make_request<T>(std::forward<F>(function), std::forward<Args>(args)...);
   const auto number = self.home->expect_reply(self, *what);
-  pending<call_result<T, F, Args...>> result(*self.home, self.id(), number, id);
+  pending<call_result<T, F, Args...>> result(self.id(), number, id);
   home->send_request(id, std::move(what));
   return result;
 }

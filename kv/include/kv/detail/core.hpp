@@ -49,6 +49,8 @@ class core {
   // Lookup -----------------------------------------------------------------------------------------------------
 
   std::uint32_t node() const noexcept { return node_; }
+  /// In whose name the runtime tells processes to end: nobody, as a plain thread is, but of this runtime.
+  pid own_name() const noexcept { return {.slot = 0, .generation = 0, .node = node_}; }
   /// Any thread. Returns the living process of that pid, or null. It may die at any moment after.
   process* find(pid id) const noexcept {
     if (id.node != node_) return nullptr;
@@ -66,8 +68,8 @@ class core {
     if (id.node != node_) return false;
     const auto* const p = slots_.at(id.slot);
     // The type is read before the generation: it is that process's, or the generation has moved on meanwhile.
-    return p != nullptr && p->type.load(std::memory_order_acquire) == &type &&
-           p->generation.load(std::memory_order_acquire) == id.generation;
+    const auto* const its = p == nullptr ? nullptr : p->type.load(std::memory_order_acquire);
+    return its != nullptr && p->generation.load(std::memory_order_acquire) == id.generation && is_same(*its, type);
   }
   /// Any thread, under the table directory's lock, before a table is given to that process. False when it is dead; when
   /// true, it will give up its tables at its death.
@@ -125,13 +127,17 @@ class core {
                                             time_point deadline);
   /// The current process. Takes an answer that has come. Throws std::logic_error when it was taken before.
   std::unique_ptr<request> take_reply(process& self, std::uint64_t request);
-  /// Any thread. Whoever made that request does not want the answer any more.
-  void forget_reply(pid who, std::uint64_t request) noexcept;
   /// Any thread. Answers a request, with its result or with the reason why there is none.
   void answer(message_ptr what, const exit_reason* failure) noexcept;
 
   // Time -------------------------------------------------------------------------------------------------------
 
+  /// Any thread. What users get to see of a number that the runtime counts up, and back: nothing for one of another runtime.
+  std::uint64_t mark(std::uint64_t number) const noexcept { return std::uint64_t{node_} << counted_bits | number; }
+  std::optional<std::uint64_t> unmark(std::uint64_t marked) const noexcept {
+    const auto number = marked & counted;
+    return mark(number) == marked ? std::optional(number) : std::nullopt;
+  }
   /// Any thread. Returns the timer's number.
   std::uint64_t start_timer(pid to, duration delay, timed_message what);
   /// The same for who may hold a lock: nobody runs in between. The delay must be more than 0.
@@ -186,6 +192,9 @@ class core {
   void send_signal(pid to, signal::op what, pid from, const exit_reason& why = {}, monitor_ref ref = {}) noexcept;
   /// The same for a process that asks for it: throws std::bad_alloc, and then nothing has been sent.
   void send_exit(pid to, pid from, const exit_reason& why);
+  /// Returns a number for the next monitor of that process: one that no other process has given, so that whoever uses
+  /// another's by mistake finds none, and not an unrelated monitor of its own.
+  monitor_ref next_ref(process& self) const noexcept;
   monitor_ref monitor(process& self, pid target, std::string tag);
   monitor_ref monitor(process& self, std::string_view name, std::string tag);
   void demonitor(process& self, monitor_ref ref, bool flush);
@@ -325,13 +334,17 @@ class core {
   void tell_the_bereaved(pid who, const relations& bonds, const exit_reason& why) noexcept;
   void clear(process& p) noexcept;
   void throw_if_ending(process& self);
+  /// Where whoever runs on this thread waits for something of this runtime: a process in its own, where its fiber goes to
+  /// sleep and its thread does not; a plain thread here, by a stand-in. Where one of the two is a simulation, here, too:
+  /// the thread is its, and has to run it meanwhile. Throws leaf_blocked.
+  core& waits_at(const char* verb);
   static void refuse_to_block(const process& self, const char* verb);
   void abandon(process& p) noexcept;
   static void untie(process& parent, pid child) noexcept;
   std::vector<pid> roots() const;
   void end_root(pid root) noexcept;
 
-  const std::uint32_t node_;
+  std::uint32_t node_ = 0;  // set once, by the constructor
   // Written by start(), before anybody can have queued work: the lock of the queue orders it before every thread's read.
   bool is_simulated_ = false;
   const report_sink sink_;

@@ -1,0 +1,56 @@
+// The living runtimes of the program, so that what is meant for one of them can be brought there, or dropped.
+#pragma once
+
+#include <cstdint>
+
+#include <kv/detail/executor.hpp>
+#include <kv/detail/message.hpp>
+#include <kv/pid.hpp>
+
+namespace kv::detail {
+
+class core;
+
+/// What names a runtime outside it is its number, the `node` of its pids, and never its address: whoever kept a number
+/// may be the one that lives longer. All of these may be called from any thread, and hold their lock for a look into a
+/// map. What stays inside one runtime asks none of them.
+namespace worlds {
+
+/// Gives a runtime its number, which no other had before. Throws std::bad_alloc.
+std::uint32_t enter(core& home);
+/// The runtime ends: nobody is brought to it any more. Waits until those who are there have left.
+void leave(std::uint32_t node) noexcept;
+/// Tells whether the runtime of that number has not begun to end. It may at any moment after.
+bool is_alive(std::uint32_t node) noexcept;
+
+/// Tells how often this process of the operating system, or one that it was forked from, has been the child of a fork()
+/// since there was a runtime. A thread that finds it changed has no other threads beside it.
+unsigned forks() noexcept;
+/// A child of fork() has come back into a scheduler whose other threads it does not have. Says so and ends it.
+[[noreturn]] void end_child() noexcept;
+
+}  // namespace worlds
+
+/// Keeps a runtime from ending for a scope, which must not wait for anything; false when it has ended. What may be the
+/// user's is not destroyed in it: that could be what ends the runtime.
+class visit {
+ public:
+  explicit visit(std::uint32_t node) noexcept;
+  visit(const visit&) = delete;
+  visit& operator=(const visit&) = delete;
+  ~visit();
+
+  explicit operator bool() const noexcept { return home_ != nullptr; }
+  core* operator->() const noexcept { return home_; }
+  core& operator*() const noexcept { return *home_; }
+
+ private:
+  std::uint32_t node_;
+  core* home_;
+};
+
+/// Any thread. Puts a message into the mailbox of a process of whatever runtime; it is dropped when the runtime has ended,
+/// the process is dead or has no room.
+void post(pid to, message_ptr what, executor::urgency how) noexcept;
+
+}  // namespace kv::detail
