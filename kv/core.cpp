@@ -30,6 +30,18 @@ core::core(const runtime_options& options)
 
 core::~core() { worlds::leave(node_); }
 
+void core::retire() noexcept {
+  worlds::leave(node_);
+  node_ = nowhere;
+  is_simulated_ = false;
+  // What may be the users', in the order in which it would be destroyed. The tables are dropped, and stay to say so.
+  executor_.reset();
+  timers_.reset();
+  names_.reset();
+  slots_.clear();
+  sink_ = nullptr;
+}
+
 void core::start(std::unique_ptr<executor> how) {
   executor_ = std::move(how);
   is_simulated_ = executor_->is_simulation();
@@ -111,6 +123,7 @@ void core::tie(pid to, std::unique_ptr<signal> what) noexcept {
 }
 
 std::unique_ptr<request> core::transact(pid to, std::unique_ptr<request> what, duration timeout) {
+  if (to.node != node_) throw call_error(call_error::code::noproc, to);
   if (current_process != nullptr && current_process->id() == to) throw call_error(call_error::code::calling_self, to);
   const caller who(waits_at("call another process"));
   auto& self = who.self();
@@ -186,7 +199,7 @@ void core::report_swallowed(process& p) noexcept {
 monitor_ref core::next_ref(process& self) const noexcept {
   // In a simulation without the runtime's number, so that each run of a seed has the same.
   const auto who = std::hash<pid>{}(self.id()) + (is_simulated_ ? 0 : std::uint64_t{node_} * 0xd1342543de82ef95U);
-  return {(who & ~counted) | (++self.refs_given & counted)};
+  return {(who & ~counted_up) | (++self.refs_given & counted_up)};
 }
 
 monitor_ref core::monitor(process& self, pid target, std::string tag) {

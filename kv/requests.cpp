@@ -43,6 +43,10 @@ std::uint64_t core::expect_reply(process& self, request& what) {
 }
 
 void core::send_request(pid to, std::unique_ptr<request> what) {
+  if (!is_simulated_ && current_process->home->is_simulated_) {
+    throw std::logic_error("process " + to_string(to) +
+                           " is of a runtime with threads, which cannot answer a simulation");
+  }
   interleave();
   const auto owner = what->caller;
   const auto number = what->ref;

@@ -12,6 +12,7 @@
 #include "report_printer.hpp"
 #include "substitute.hpp"
 #include "thread_executor.hpp"
+#include "worlds.hpp"
 
 namespace kv {
 
@@ -45,7 +46,7 @@ runtime::runtime(const runtime_options& options)
 
 runtime::runtime(const runtime_options& options, const detail::executor_factory& make)
     : printer_(options.on_report ? nullptr : std::make_unique<detail::report_printer>(std::cerr)),
-      core_(std::make_unique<detail::core>(with_sink(checked(options)))),
+      core_(detail::worlds::open(with_sink(checked(options)))),
       born_in_(::getpid()) {
   core_->start(make(*core_, options));
 }

@@ -3,15 +3,17 @@
 #include <atomic>
 #include <condition_variable>
 #include <cstdlib>
+#include <memory>
 #include <mutex>
 #include <string_view>
+#include <vector>
 
 #include <pthread.h>
 #include <unistd.h>
 
 #include <boost/unordered/unordered_flat_map.hpp>
 
-#include <kv/detail/core.hpp>
+#include <kv/runtime.hpp>
 
 namespace kv::detail {
 
@@ -28,6 +30,7 @@ struct directory {
   std::condition_variable is_empty;
   boost::unordered_flat_map<std::uint32_t, world> living;
   std::uint32_t last = 0;
+  std::vector<core*> retired;  // with room for all that live
 };
 
 /// Never destroyed: a static runtime may end after everything else.
@@ -46,6 +49,38 @@ void count_forks() {
 }
 
 }  // namespace
+
+std::unique_ptr<core, core_end> worlds::open(const runtime_options& options) {
+  auto& here = all();
+  core* place = nullptr;
+  {
+    const std::lock_guard lock(here.mutex);
+    here.retired.reserve(here.living.size() + here.retired.size() + 1);
+    if (!here.retired.empty()) {
+      place = here.retired.back();
+      here.retired.pop_back();
+    }
+  }
+  std::allocator<core> memory;
+  if (place == nullptr) {
+    place = memory.allocate(1);
+  } else {
+    std::destroy_at(place);
+  }
+  try {
+    return std::unique_ptr<core, core_end>(std::construct_at(place, options));
+  } catch (...) {
+    memory.deallocate(place, 1);
+    throw;
+  }
+}
+
+void core_end::operator()(core* what) const noexcept {
+  what->retire();
+  auto& here = all();
+  const std::lock_guard lock(here.mutex);
+  here.retired.push_back(what);
+}
 
 std::uint32_t worlds::enter(core& home) {
   count_forks();

@@ -2,19 +2,26 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 
+#include <kv/detail/core.hpp>
 #include <kv/detail/executor.hpp>
 #include <kv/detail/message.hpp>
 #include <kv/pid.hpp>
 
 namespace kv::detail {
 
-class core;
+/// The node of a runtime that has ended: no pid's.
+inline constexpr std::uint32_t nowhere = 0xffff'ffff;
 
 /// What names a runtime outside it is its number, the `node` of its pids, and never its address: whoever kept a number
 /// may be the one that lives longer. All of these may be called from any thread, and hold their lock for a look into a
 /// map. What stays inside one runtime asks none of them.
 namespace worlds {
+
+/// Makes the inside of a runtime, in the place of one that has ended if there is one. So a place once used always holds
+/// some core, and a handle that is kept too long asks one that answers for no pid of the past.
+std::unique_ptr<core, core_end> open(const runtime_options& options);
 
 /// Gives a runtime its number, which no other had before. Throws std::bad_alloc.
 std::uint32_t enter(core& home);

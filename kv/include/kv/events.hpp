@@ -113,8 +113,8 @@ class events {
   /// it running, unless it was called from the handler itself or the handler hangs.
   bool remove(handler_id id) const {
     const auto found = must_find();
-    if (id != name_of(id.value & detail::counted)) return false;  // another manager's
-    return found.call_for(infinity, &server::remove, id.value & detail::counted, self_if_any().value_or(pid{}));
+    if (id != name_of(id.value & detail::counted_up)) return false;  // another manager's
+    return found.call_for(infinity, &server::remove, id.value & detail::counted_up, self_if_any().value_or(pid{}));
   }
   /// Returns how many handlers there are.
   std::size_t count() const { return must_find().call(&server::count); }

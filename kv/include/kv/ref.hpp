@@ -52,7 +52,8 @@ class ref {
 
   /// Asks for the same and returns at once: the answer is looked for later, by the process that calls this. That the
   /// process is dead is told by the answer. Throws call_error when its mailbox is full, when the caller is the process
-  /// itself and when this handle is nobody's; std::logic_error on a plain thread. Never blocks. Mirrors
+  /// itself and when this handle is nobody's; std::logic_error on a plain thread, and in a simulation for a process of a
+  /// runtime with threads. Never blocks. Mirrors
   /// `gen_server:send_request/2`.
   template <class F, class... Args>
   auto send_request(F&& function, Args&&... args) const {

@@ -48,7 +48,8 @@ struct runtime_options {
 /// program, begin and end in any order, and know nothing of each other.
 ///
 /// Every function may be called from any thread and from processes. The runtime must outlive every call made through
-/// it, its handles and its tables; holding them longer is harmless.
+/// it, its handles and its tables; holding them longer is harmless. Who uses a handle or table after its end is told
+/// noproc or no_table.
 ///
 /// A process of one runtime may call those of another by their handles, and start some there. It waits in its own runtime,
 /// whose thread runs others meanwhile; it can be killed then, and either runtime can end: the call fails, or the answer is
@@ -168,7 +169,7 @@ class runtime {
   runtime_options with_sink(runtime_options options);
 
   std::unique_ptr<detail::report_printer> printer_;  // the default sink; outlives the core, which may report to its end
-  std::unique_ptr<detail::core> core_;
+  std::unique_ptr<detail::core, detail::core_end> core_;
   const std::int64_t born_in_;  // the process of the operating system
 };
 

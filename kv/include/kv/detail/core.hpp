@@ -41,6 +41,8 @@ class core {
   core(const core&) = delete;
   core& operator=(const core&) = delete;
   ~core();
+  /// The runtime has ended, and nothing runs. What may still be asked, through handles that are kept too long, says so.
+  void retire() noexcept;
 
   void start(std::unique_ptr<executor> how);
   /// A plain thread. Ends every process in order and stops the executor.
@@ -115,6 +117,10 @@ class core {
   }
   /// Holder. See kv::limit_mailbox.
   void limit_mailbox(process& p, std::uint32_t limit, when_full how);
+  /// Where whoever runs on this thread waits for something of this runtime: a process in its own, where its fiber goes to
+  /// sleep and its thread does not; a plain thread here, by a stand-in. Where one of the two is a simulation, here, too:
+  /// the thread is its, and has to run it meanwhile. Throws leaf_blocked.
+  core& waits_at(const char* verb);
   /// A process, or a plain thread, which then waits as a process of its own. Returns the request with its result.
   /// Throws call_error.
   std::unique_ptr<request> transact(pid to, std::unique_ptr<request> what, duration timeout);
@@ -135,7 +141,7 @@ class core {
   /// Any thread. What users get to see of a number that the runtime counts up, and back: nothing for one of another runtime.
   std::uint64_t mark(std::uint64_t number) const noexcept { return std::uint64_t{node_} << counted_bits | number; }
   std::optional<std::uint64_t> unmark(std::uint64_t marked) const noexcept {
-    const auto number = marked & counted;
+    const auto number = marked & counted_up;
     return mark(number) == marked ? std::optional(number) : std::nullopt;
   }
   /// Any thread. Returns the timer's number.
@@ -334,20 +340,16 @@ class core {
   void tell_the_bereaved(pid who, const relations& bonds, const exit_reason& why) noexcept;
   void clear(process& p) noexcept;
   void throw_if_ending(process& self);
-  /// Where whoever runs on this thread waits for something of this runtime: a process in its own, where its fiber goes to
-  /// sleep and its thread does not; a plain thread here, by a stand-in. Where one of the two is a simulation, here, too:
-  /// the thread is its, and has to run it meanwhile. Throws leaf_blocked.
-  core& waits_at(const char* verb);
   static void refuse_to_block(const process& self, const char* verb);
   void abandon(process& p) noexcept;
   static void untie(process& parent, pid child) noexcept;
   std::vector<pid> roots() const;
   void end_root(pid root) noexcept;
 
-  std::uint32_t node_ = 0;  // set once, by the constructor
+  std::uint32_t node_ = 0;  // set by the constructor, and by retire()
   // Written by start(), before anybody can have queued work: the lock of the queue orders it before every thread's read.
   bool is_simulated_ = false;
-  const report_sink sink_;
+  report_sink sink_;
   const duration shutdown_timeout_;
   const duration kill_timeout_;
   slab slots_;
@@ -360,6 +362,11 @@ class core {
   std::atomic<std::size_t> live_{0};
   std::mutex idle_mutex_;
   std::condition_variable last_ended_;
+};
+
+/// What a runtime does with its core at the end: it is retired, and kept for the next runtime.
+struct core_end {
+  void operator()(core* what) const noexcept;
 };
 
 }  // namespace kv::detail

@@ -51,7 +51,7 @@ using subscriptions = table<std::uint64_t, subscription>;
 /// a restart: the number of the runtime and the manager's name.
 inline std::uint64_t handler_number(std::uint32_t node, std::string_view manager, std::uint64_t number) noexcept {
   const auto whose = std::hash<std::string_view>{}(manager) + std::uint64_t{node} * 0x9e3779b97f4a7c15U;
-  return (whose & ~counted) | (number & counted);
+  return (whose & ~counted_up) | (number & counted_up);
 }
 
 /// A handler's process is through with an event that somebody waits for.

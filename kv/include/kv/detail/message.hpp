@@ -19,7 +19,7 @@ class core;
 /// Of a number that names something to users, the lower bits are counted up; the others say whose it is, so that it names
 /// nothing elsewhere.
 inline constexpr unsigned counted_bits = 40;
-inline constexpr std::uint64_t counted = (std::uint64_t{1} << counted_bits) - 1;
+inline constexpr std::uint64_t counted_up = (std::uint64_t{1} << counted_bits) - 1;
 
 enum class message_kind : std::uint8_t {
   signal,  // handled when it arrives, whatever the receiver is doing

@@ -20,7 +20,9 @@ class slab {
   explicit slab(core& owner) noexcept : owner_(owner) {}
   slab(const slab&) = delete;
   slab& operator=(const slab&) = delete;
-  ~slab();
+  ~slab() { clear(); }
+  /// Frees the slots, once nobody looks for any. None can be taken then.
+  void clear() noexcept;
 
   /// Any thread. Returns the slot, or null when it was never in use. O(1).
   process* at(std::uint32_t slot) const noexcept {
