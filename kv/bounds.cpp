@@ -3,8 +3,7 @@
 
 #include <kv/detail/allocation.hpp>
 #include <kv/detail/caller.hpp>
-
-#include "worlds.hpp"
+#include <kv/detail/visit.hpp>
 
 namespace kv::detail {
 
@@ -63,15 +62,25 @@ void core::drop(pid to) noexcept {
 }
 
 void core::send_to_full(pid to, message_ptr what) {
-  for (auto result = delivery::full; result == delivery::full;) {
-    const auto* const p = find(to);
-    if (p == nullptr) return;
-    if (p->bound->how() == when_full::drop) return drop(to);
+  for (;;) {
+    {
+      const crossing there(to);
+      const auto* const p = there.is_open() ? find(to) : nullptr;
+      if (p == nullptr) return;
+      if (p->bound->how() == when_full::drop) return drop(to);
+    }
     await_room(to);
-    const visit still_there(to.node);  // it may have ended while the process of another runtime waited
-    if (!still_there) return;
-    result = try_deliver(to, what, executor::urgency::soon);
+    const crossing there(to);  // this runtime may have ended while the process of another waited
+    if (!there.is_open() || try_deliver(to, what, executor::urgency::soon) != delivery::full) return;
   }
+}
+
+void core::send_from_elsewhere(pid to, message_ptr what) {
+  {
+    const crossing there(to);
+    if (!there.is_open() || try_deliver(to, what, executor::urgency::soon) != delivery::full) return;
+  }
+  send_to_full(to, std::move(what));
 }
 
 void core::await_room(pid to) {
@@ -81,8 +90,11 @@ void core::await_room(pid to) {
   auto wish = std::make_unique<room_request>();
   wish->caller = self.id();
   wish->ref = waiting.awaited;
-  auto* const p = find(to);
-  if (p == nullptr || p->bound->wait(to.generation, std::move(wish))) return;
+  {
+    const crossing there(to);
+    auto* const p = there.is_open() ? find(to) : nullptr;
+    if (p == nullptr || p->bound->wait(to.generation, std::move(wish))) return;
+  }
   while (!waiting.reply) self.home->wait(self, waiting, time_point::max());
 }
 

@@ -30,18 +30,6 @@ core::core(const runtime_options& options)
 
 core::~core() { worlds::leave(node_); }
 
-void core::retire() noexcept {
-  worlds::leave(node_);
-  node_ = nowhere;
-  is_simulated_ = false;
-  // What may be the users', in the order in which it would be destroyed. The tables are dropped, and stay to say so.
-  executor_.reset();
-  timers_.reset();
-  names_.reset();
-  slots_.clear();
-  sink_ = nullptr;
-}
-
 void core::start(std::unique_ptr<executor> how) {
   executor_ = std::move(how);
   is_simulated_ = executor_->is_simulation();
@@ -134,22 +122,19 @@ std::unique_ptr<request> core::transact(pid to, std::unique_ptr<request> what, d
   what->caller = self.id();
   what->ref = waiting.awaited;
   message_ptr node = std::move(what);
-  switch (try_deliver(to, node, executor::urgency::handoff)) {
-    case delivery::dead: throw call_error(call_error::code::noproc, to);
-    case delivery::full: drop(to); throw call_error(call_error::code::overloaded, to);
-    case delivery::done: break;
+  {
+    const crossing there(to);  // and away before it waits
+    const auto result = there.is_open() ? try_deliver(to, node, executor::urgency::handoff) : delivery::dead;
+    if (result == delivery::dead) throw call_error(call_error::code::noproc, to);
+    if (result == delivery::full) {
+      drop(to);
+      throw call_error(call_error::code::overloaded, to);
+    }
   }
   while (!waiting.reply) {
     if (!self.home->wait(self, waiting, deadline)) throw call_error(call_error::code::timeout, to);
   }
   return std::unique_ptr<request>(static_cast<request*>(waiting.reply.release()));
-}
-
-core& core::waits_at(const char* verb) {
-  if (current_process == nullptr) return *this;
-  refuse_to_block(*current_process, verb);
-  auto& home = *current_process->home;
-  return is_simulated_ || home.is_simulated_ ? *this : home;
 }
 
 void core::refuse_to_block(const process& self, const char* verb) {

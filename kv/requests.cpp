@@ -51,7 +51,8 @@ void core::send_request(pid to, std::unique_ptr<request> what) {
   const auto owner = what->caller;
   const auto number = what->ref;
   message_ptr node = std::move(what);
-  const auto result = try_deliver(to, node, executor::urgency::soon);
+  const crossing there(to);
+  const auto result = there.is_open() ? try_deliver(to, node, executor::urgency::soon) : delivery::dead;
   if (result == delivery::dead) return bounce(to, std::move(node), exit_reason::noproc);
   if (result == delivery::done) return;
   drop(to);
@@ -135,6 +136,35 @@ std::optional<std::size_t> wait_for_any(const std::vector<std::uint64_t>& reques
 }
 
 // The callee's side ------------------------------------------------------------------------------------------------
+
+namespace {
+
+void mark_answered(request& call, const exit_reason* failure) noexcept {
+  call.answered = true;
+  if (failure == nullptr) return;
+  call.failed = true;
+  call.failure = *failure;
+}
+
+}  // namespace
+
+void core::answer(message_ptr what, const exit_reason* failure) noexcept {
+  auto& call = static_cast<request&>(*what);
+  mark_answered(call, failure);
+  if (call.caller.node == node_) {
+    deliver(call.caller, std::move(what), executor::urgency::handoff);
+  } else {
+    post(call.caller, std::move(what), executor::urgency::handoff);
+  }
+}
+
+void answer(std::unique_ptr<request> what, const exit_reason* failure) noexcept {
+  // The runtime of the process that answers is there, and most often its caller's, too.
+  if (current_process != nullptr) return current_process->home->answer(std::move(what), failure);
+  mark_answered(*what, failure);
+  const auto caller = what->caller;
+  post(caller, std::move(what), executor::urgency::handoff);
+}
 
 void give_up(std::unique_ptr<request> what) noexcept {
   const reliable_memory here;

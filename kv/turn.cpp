@@ -3,8 +3,6 @@
 
 #include <kv/detail/core.hpp>
 
-#include "worlds.hpp"
-
 namespace kv::detail {
 
 // Turns ----------------------------------------------------------------------------------------------------------
@@ -265,35 +263,6 @@ void core::end_as_told(process& p, const exit_reason& why) {
 }
 
 // Answers --------------------------------------------------------------------------------------------------------
-
-namespace {
-
-void mark_answered(request& call, const exit_reason* failure) noexcept {
-  call.answered = true;
-  if (failure == nullptr) return;
-  call.failed = true;
-  call.failure = *failure;
-}
-
-}  // namespace
-
-void core::answer(message_ptr what, const exit_reason* failure) noexcept {
-  auto& call = static_cast<request&>(*what);
-  mark_answered(call, failure);
-  if (call.caller.node == node_) {
-    deliver(call.caller, std::move(what), executor::urgency::handoff);
-  } else {
-    post(call.caller, std::move(what), executor::urgency::handoff);
-  }
-}
-
-void answer(std::unique_ptr<request> what, const exit_reason* failure) noexcept {
-  // The runtime of the process that answers is there, and most often its caller's, too.
-  if (current_process != nullptr) return current_process->home->answer(std::move(what), failure);
-  mark_answered(*what, failure);
-  const auto caller = what->caller;
-  post(caller, std::move(what), executor::urgency::handoff);
-}
 
 void core::bounce(pid to, message_ptr what, const exit_reason& why) noexcept {
   if (what->kind == message_kind::request && !static_cast<request&>(*what).answered) {

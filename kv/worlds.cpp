@@ -15,6 +15,9 @@
 
 #include <kv/runtime.hpp>
 
+#include "names.hpp"
+#include "timer_queue.hpp"
+
 namespace kv::detail {
 
 namespace {
@@ -136,6 +139,27 @@ visit::~visit() {
   auto& left = here.living.find(node_)->second;
   // Under the lock, so that the runtime cannot see zero, return and let the directory be used again before this.
   if (--left.visitors == 0 && left.is_ending) here.is_empty.notify_all();
+}
+
+// What a core does at the border ----------------------------------------------------------------------------------
+
+core& core::waits_at(const char* verb) {
+  if (current_process == nullptr) return *this;
+  refuse_to_block(*current_process, verb);
+  auto& home = *current_process->home;
+  return is_simulated_ || home.is_simulated_ ? *this : home;
+}
+
+void core::retire() noexcept {
+  worlds::leave(node_);
+  node_ = nowhere;
+  is_simulated_ = false;
+  // What may be the users', in the order in which it would be destroyed. The tables are dropped, and stay to say so.
+  executor_.reset();
+  timers_.reset();
+  names_.reset();
+  slots_.clear();
+  sink_ = nullptr;
 }
 
 void post(pid to, message_ptr what, executor::urgency how) noexcept {

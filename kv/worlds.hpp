@@ -7,6 +7,7 @@
 #include <kv/detail/core.hpp>
 #include <kv/detail/executor.hpp>
 #include <kv/detail/message.hpp>
+#include <kv/detail/visit.hpp>
 #include <kv/pid.hpp>
 
 namespace kv::detail {
@@ -37,24 +38,6 @@ unsigned forks() noexcept;
 [[noreturn]] void end_child() noexcept;
 
 }  // namespace worlds
-
-/// Keeps a runtime from ending for a scope, which must not wait for anything; false when it has ended. What may be the
-/// user's is not destroyed in it: that could be what ends the runtime.
-class visit {
- public:
-  explicit visit(std::uint32_t node) noexcept;
-  visit(const visit&) = delete;
-  visit& operator=(const visit&) = delete;
-  ~visit();
-
-  explicit operator bool() const noexcept { return home_ != nullptr; }
-  core* operator->() const noexcept { return home_; }
-  core& operator*() const noexcept { return *home_; }
-
- private:
-  std::uint32_t node_;
-  core* home_;
-};
 
 /// Any thread. Puts a message into the mailbox of a process of whatever runtime; it is dropped when the runtime has ended,
 /// the process is dead or has no room.

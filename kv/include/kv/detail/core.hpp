@@ -99,6 +99,8 @@ class core {
     if (try_deliver(to, what, executor::urgency::soon) == delivery::full) [[unlikely]]
       send_to_full(to, std::move(what));
   }
+  /// The same for a process of another runtime, which this one need not outlive.
+  void send_from_elsewhere(pid to, message_ptr what);
   /// Any thread. Puts the message into the mailbox; false, and it is gone, when the receiver is dead or has no room.
   bool deliver(pid to, message_ptr what, executor::urgency how = executor::urgency::soon) noexcept;
   /// Any thread. The same for something whose failure has to be answered: takes it only when it is done.
