@@ -1,8 +1,10 @@
 // Processes of one runtime that wait for another.
 #include <chrono>
+#include <stdexcept>
 #include <string>
 
 #include <doctest/doctest.h>
+#include <kv/kv.hpp>
 #include <kv/process.hpp>
 #include <kv/testing.hpp>
 
@@ -169,6 +171,48 @@ TEST_CASE("a leaf that calls into another runtime is told that it must not" * ne
   CHECK(refused([&] { owes.call(&debtor::pay); }));
   CHECK(refused([&] { w.y.spawn<blank>(); }));
   CHECK(refused([&] { static_cast<void>(w.y.await_name("nobody", kv::infinity)); }));
+}
+
+TEST_CASE("a process waits for a bucket of another runtime's registry" * needs_threads) {
+  pair_of_worlds w;
+  probe p(w.x);
+  const auto tree = kv::start_tree(w.y);
+  w.x.spawn([names = tree.registry, to = p.id()] {
+    kv::send(to, finished{});
+    kv::send(to, names.await("late", kv::infinity).value().id());
+  });
+  p.expect<finished>();
+  CHECK(w.x.spawn<asker>().call(&asker::add, 1) == 2);  // the one thread is free
+  const auto late = tree.registry.create("late");
+  CHECK(p.expect<kv::pid>() == late.id());
+}
+
+TEST_CASE("a process of a simulation calls a runtime with threads, which cannot answer it later" * needs_threads) {
+  kv::simulation x;
+  kv::runtime y({.threads = 1});
+  probe p(x);
+  const auto in_y = y.spawn<asker>();
+  x.spawn([in_y, to = p.id()] {
+    kv::send(to, in_y.call(&asker::add, 1));
+    try {
+      in_y.send_request(&asker::add, 1);
+    } catch (const std::logic_error&) {
+      kv::send(to, finished{});
+    }
+  });
+  CHECK(p.expect<int>() == 2);
+  p.expect<finished>();
+}
+
+TEST_CASE("a process with a simulation inside it calls what runs there" * needs_threads) {
+  kv::runtime x({.threads = 1});
+  const auto outside = x.spawn<blank>();
+  const auto sum = outside.call([](blank&) {
+    kv::simulation inside;
+    const auto first = inside.spawn<asker>();
+    return first.call(&asker::relay, inside.spawn<asker>(), 1);
+  });
+  CHECK(sum == 12);
 }
 
 }  // namespace worlds_wait_test
