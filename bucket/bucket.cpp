@@ -45,7 +45,7 @@ std::vector<std::string> bucket::keys() const {
 void bucket::subscribe(pid who) {
   if (!watches_) watches_ = std::make_unique<watches>();
   const auto [row, is_new] = watches_->try_emplace(who);
-  if (is_new) row->second = monitor(who);
+  if (is_new) row->second = detail::watch(who);
 }
 
 bool bucket::unsubscribe(pid who) {

@@ -32,14 +32,13 @@ class core::name_wait {
   std::optional<pid> begin() {
     auto wish = std::make_unique<name_request>();
     wish->caller = self_.id();
-    wish->caller_core = &home_;
     wish->ref = waiting_.awaited;
     return home_.names_->find_or_wait(name_, std::move(wish), [this](pid id) { return home_.find(id) != nullptr; });
   }
   /// False when nobody has got it until the deadline.
   bool is_over(time_point deadline) {
     while (!waiting_.reply) {
-      if (!home_.wait(self_, waiting_, deadline)) return false;
+      if (!self_.home->wait(self_, waiting_, deadline)) return false;
     }
     return true;
   }
@@ -80,8 +79,7 @@ std::optional<pid> core::await_name(std::string_view name, duration timeout) {
   if (const auto holder = holder_of(name)) return holder;
   const auto deadline = deadline_after(timeout);
   if (deadline == time_point::min()) return std::nullopt;
-  const caller who(*this);
-  refuse_to_block(who.self(), "wait for a name");
+  const caller who(waits_at("wait for a name"));
   for (;;) {
     name_wait here(*this, who.self(), name);
     if (const auto holder = here.begin()) return holder;
@@ -143,7 +141,7 @@ process& core::create(birth what) {
     parent->ties();
   }
   if (what.monitor != nullptr) {
-    what.monitor->id = ++parent->refs_given;
+    *what.monitor = next_ref(*parent);
     bonds->watchers.insert(
         std::make_unique<down_notice>(signal::op::monitor, down{parent->id(), {}, *what.monitor, {}}));
     parent->business().monitoring.reserve(parent->business().monitoring.size() + 1);
@@ -224,8 +222,7 @@ void core::start_elsewhere(process& p, std::unique_ptr<request> start) {
   const auto* const type = &p.body->type();
   std::optional<caller> who;
   try {
-    who.emplace(*this);
-    refuse_to_block(who->self(), "start a process that may block");
+    who.emplace(waits_at("start a process that may block"));
   } catch (...) {
     abandon(p);
     throw;
@@ -233,11 +230,10 @@ void core::start_elsewhere(process& p, std::unique_ptr<request> start) {
   auto& self = who->self();
   suspension waiting{.awaited = ++self.refs_given, .callee = id, .wanted = {&type, 1}};
   start->caller = self.id();
-  start->caller_core = this;
   start->ref = waiting.awaited;
   start_detached(p, std::move(start), executor::urgency::handoff);
   try {
-    while (!waiting.reply) wait(self, waiting, time_point::max());
+    while (!waiting.reply) self.home->wait(self, waiting, time_point::max());
   } catch (const out_of_stacks&) {
     kill(id);  // nobody would ever learn its pid
     throw;

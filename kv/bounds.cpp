@@ -2,6 +2,7 @@
 #include <stdexcept>
 
 #include <kv/detail/caller.hpp>
+#include <kv/detail/visit.hpp>
 
 namespace kv::detail {
 
@@ -61,27 +62,40 @@ void core::drop(pid to) noexcept {
 }
 
 void core::send_to_full(pid to, message_ptr what) {
-  for (auto result = delivery::full; result == delivery::full;) {
-    const auto* const p = find(to);
-    if (p == nullptr) return;
-    if (p->bound->how() == when_full::drop) return drop(to);
+  for (;;) {
+    {
+      const crossing there(to);
+      const auto* const p = there.is_open() ? find(to) : nullptr;
+      if (p == nullptr) return;
+      if (p->bound->how() == when_full::drop) return drop(to);
+    }
     await_room(to);
-    result = try_deliver(to, what, executor::urgency::soon);
+    const crossing there(to);  // this runtime may have ended while the process of another waited
+    if (!there.is_open() || try_deliver(to, what, executor::urgency::soon) != delivery::full) return;
   }
 }
 
+void core::send_from_elsewhere(pid to, message_ptr what) {
+  {
+    const crossing there(to);
+    if (!there.is_open() || try_deliver(to, what, executor::urgency::soon) != delivery::full) return;
+  }
+  send_to_full(to, std::move(what));
+}
+
 void core::await_room(pid to) {
-  const caller who(*this);
+  const caller who(waits_at("send to a full mailbox"));
   auto& self = who.self();
-  refuse_to_block(self, "send to a full mailbox");
   suspension waiting{.awaited = ++self.refs_given, .callee = to};
   auto wish = std::make_unique<room_request>();
   wish->caller = self.id();
-  wish->caller_core = this;
   wish->ref = waiting.awaited;
-  auto* const p = find(to);
-  if (p == nullptr || p->bound->wait(to.generation, std::move(wish))) return;
-  while (!waiting.reply) wait(self, waiting, time_point::max());
+  {
+    const crossing there(to);
+    auto* const p = there.is_open() ? find(to) : nullptr;
+    if (p == nullptr || p->bound->wait(to.generation, std::move(wish))) return;
+  }
+  while (!waiting.reply) self.home->wait(self, waiting, time_point::max());
 }
 
 }  // namespace kv::detail

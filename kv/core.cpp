@@ -12,22 +12,12 @@
 
 #include "names.hpp"
 #include "timer_queue.hpp"
+#include "worlds.hpp"
 
 namespace kv::detail {
 
-namespace {
-
-std::uint32_t next_node() noexcept {
-  // Only makes the pids of two runtimes differ; orders nothing.
-  static std::atomic<std::uint32_t> last{0};
-  return last.fetch_add(1, std::memory_order_relaxed) + 1;
-}
-
-}  // namespace
-
 core::core(const runtime_options& options)
-    : node_(next_node()),
-      sink_(options.on_report),
+    : sink_(options.on_report),
       shutdown_timeout_(options.shutdown_timeout),
       kill_timeout_(options.kill_timeout),
       slots_(*this, options.max_processes),
@@ -37,6 +27,7 @@ core::core(const runtime_options& options)
       names_(std::make_unique<name_directory>()),
       tables_(std::make_unique<table_directory>(*this)),
       timers_(std::make_unique<timer_queue>()) {
+  node_ = worlds::enter(*this);  // last: from here on others may look in
   disposer_->slot = disposer_slot;
   disposer_->node = node_;
   disposer_->home = this;
@@ -46,7 +37,7 @@ core::core(const runtime_options& options)
   disposer_->mailbox.try_release();
 }
 
-core::~core() = default;
+core::~core() { worlds::leave(node_); }
 
 void core::start(std::unique_ptr<executor> how) {
   executor_ = std::move(how);
@@ -129,25 +120,28 @@ void core::tie(pid to, std::unique_ptr<signal> what) noexcept {
 }
 
 std::unique_ptr<request> core::transact(pid to, std::unique_ptr<request> what, duration timeout) {
-  const caller who(*this);
+  if (to.node != node_) throw call_error(call_error::code::noproc, to);
+  if (current_process != nullptr && current_process->id() == to) throw call_error(call_error::code::calling_self, to);
+  const caller who(waits_at("call another process"));
   auto& self = who.self();
-  if (self.id() == to) throw call_error(call_error::code::calling_self, to);
-  refuse_to_block(self, "call another process");
   const auto* const function = &what->type();
-  const auto now = executor_->now();
+  const auto now = self.home->executor_->now();
   const auto deadline = deadline_after(timeout, now);
   suspension waiting{.awaited = ++self.refs_given, .since = now, .callee = to, .wanted = {&function, 1}};
   what->caller = self.id();
-  what->caller_core = self.home;
   what->ref = waiting.awaited;
   message_ptr node = std::move(what);
-  switch (try_deliver(to, node, executor::urgency::handoff)) {
-    case delivery::dead: throw call_error(call_error::code::noproc, to);
-    case delivery::full: drop(to); throw call_error(call_error::code::overloaded, to);
-    case delivery::done: break;
+  {
+    const crossing there(to);  // and away before it waits
+    const auto result = there.is_open() ? try_deliver(to, node, executor::urgency::handoff) : delivery::dead;
+    if (result == delivery::dead) throw call_error(call_error::code::noproc, to);
+    if (result == delivery::full) {
+      drop(to);
+      throw call_error(call_error::code::overloaded, to);
+    }
   }
   while (!waiting.reply) {
-    if (!wait(self, waiting, deadline)) throw call_error(call_error::code::timeout, to);
+    if (!self.home->wait(self, waiting, deadline)) throw call_error(call_error::code::timeout, to);
   }
   return std::unique_ptr<request>(static_cast<request*>(waiting.reply.release()));
 }
@@ -197,8 +191,14 @@ void core::report_swallowed(process& p) noexcept {
 
 // Bonds ----------------------------------------------------------------------------------------------------------
 
+monitor_ref core::next_ref(process& self) const noexcept {
+  // In a simulation without the runtime's number, so that each run of a seed has the same.
+  const auto who = std::hash<pid>{}(self.id()) + (is_simulated_ ? 0 : std::uint64_t{node_} * 0xd1342543de82ef95U);
+  return {(who & ~counted_up) | (++self.refs_given & counted_up)};
+}
+
 monitor_ref core::monitor(process& self, pid target, std::string tag) {
-  const monitor_ref ref{++self.refs_given};
+  const auto ref = next_ref(self);
   auto notice = std::make_unique<down_notice>(signal::op::monitor, down{self.id(), {}, ref, std::move(tag)});
   self.business().monitoring.emplace(ref.id, target);
   tie(target, std::move(notice));
@@ -207,7 +207,7 @@ monitor_ref core::monitor(process& self, pid target, std::string tag) {
 
 monitor_ref core::monitor(process& self, std::string_view name, std::string tag) {
   if (const auto target = whereis(name)) return monitor(self, *target, std::move(tag));
-  const monitor_ref ref{++self.refs_given};
+  const auto ref = next_ref(self);
   self.queue.push(std::make_unique<letter_of<down>>(down{pid{}, exit_reason::noproc, ref, std::move(tag)}));
   if (self.is_leaf.load(std::memory_order_relaxed)) self.needs_settling = true;  // it may run on its caller's stack
   return ref;
@@ -265,7 +265,7 @@ std::optional<pid> core::first_of(const std::type_info& type) const {
     if (result) return;
     const auto* const its = p.type.load(std::memory_order_acquire);
     const auto id = p.living();
-    if (id && its != nullptr && *its == type) result = id;
+    if (id && its != nullptr && is_same(*its, type)) result = id;
   });
   return result;
 }
@@ -285,7 +285,7 @@ std::vector<pid> core::roots() const {
 
 void core::end_root(process& self, pid root) {
   const auto ref = monitor(self, root, {});
-  send_exit(root, pid{}, exit_reason::shutdown);
+  send_exit(root, own_name(), exit_reason::shutdown);
   suspension waiting;
   const auto deadline = deadline_after(shutdown_timeout_);
   while (self.queue.empty()) {
@@ -335,6 +335,7 @@ void core::shut_down() noexcept {
     if (const auto id = p.living(); id && p.type.load(std::memory_order_acquire) != nullptr) kill(id);
   });
   await([this] { return live_.load(std::memory_order_relaxed) == 0; });
+  worlds::leave(node_);
   tables_->clear();
   send_signal(disposer_->id(), std::move(disposer_end_));
   await([this] { return disposer_has_ended_; });

@@ -43,7 +43,8 @@ std::string to_text(std::exception_ptr failure) { return to_string(exit_reason::
 
 void announce_removal(std::uint64_t id, const subscription& what, const std::string& manager, const std::string& why) {
   this_process().home->report_now(handler_report{manager, what.label, why});
-  if (what.owner) send(what.owner, handler_removed{handler_id{id}, why});
+  const auto number = handler_number(this_process().home->node(), manager, id);
+  if (what.owner) send(what.owner, handler_removed{handler_id{number}, why});
 }
 
 /// Tells whether the subscription stands; not once the table is gone.
@@ -127,7 +128,7 @@ void event_manager::inside::attach(std::uint64_t id, subscription& what) {
   attached entry;
   auto* const home = this_process().home;
   if (what.forwards) {
-    entry.watch = monitor(what.owner, std::to_string(id));
+    entry.watch = watch(what.owner, std::to_string(id));
     entry.connection =
         signal.connect([this, id, what](const delivery& d) -> std::uint64_t { return forward(id, what, d.event), 0; });
   } else {
@@ -136,7 +137,7 @@ void event_manager::inside::attach(std::uint64_t id, subscription& what) {
       rows.insert(id, what);
     }
     entry.watch = monitor(what.runner, std::to_string(id));
-    if (what.owner) entry.owner_watch = monitor(what.owner, std::to_string(id));
+    if (what.owner) entry.owner_watch = watch(what.owner, std::to_string(id));
     entry.connection = signal.connect([id, home, runner = what.runner](const delivery& d) -> std::uint64_t {
       return home->deliver(runner, std::make_unique<letter_of<delivery>>(d)) ? id : 0;
     });

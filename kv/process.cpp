@@ -4,6 +4,8 @@
 #include <stdexcept>
 #include <string>
 
+#include "worlds.hpp"
+
 namespace kv {
 
 using detail::this_process;
@@ -19,8 +21,21 @@ std::optional<pid> self_if_any() noexcept {
   return detail::current_process == nullptr ? std::nullopt : std::optional(detail::current_process->id());
 }
 
+void detail::check_same_runtime(const core& home, pid who, const char* what) {
+  if (!who || who.node == home.node() || !worlds::is_alive(who.node)) return;
+  throw std::invalid_argument("process " + to_string(who) + " is one of runtime " + std::to_string(who.node) +
+                              ": it cannot be " + what + " in runtime " + std::to_string(home.node()));
+}
+
+monitor_ref detail::watch(pid target, std::string tag) {
+  auto& p = this_process();
+  p.home->interleave();
+  return p.home->monitor(p, target, std::move(tag));
+}
+
 monitor_ref monitor(pid target, std::string tag) {
   auto& p = this_process();
+  detail::check_same_runtime(*p.home, target, "monitored");
   p.home->interleave();
   return p.home->monitor(p, target, std::move(tag));
 }
@@ -42,6 +57,7 @@ std::optional<down> await(monitor_ref ref, std::chrono::nanoseconds timeout) {
 
 void link(pid peer) {
   auto& p = this_process();
+  detail::check_same_runtime(*p.home, peer, "linked");
   p.home->interleave();
   p.home->link(p, peer);
 }

@@ -5,11 +5,14 @@
 #include <limits>
 #include <stdexcept>
 
+#include <unistd.h>
+
 #include <kv/process.hpp>
 
 #include "report_printer.hpp"
 #include "substitute.hpp"
 #include "thread_executor.hpp"
+#include "worlds.hpp"
 
 namespace kv {
 
@@ -47,11 +50,19 @@ runtime::runtime(const runtime_options& options)
 
 runtime::runtime(const runtime_options& options, const detail::executor_factory& make)
     : printer_(options.on_report ? nullptr : std::make_unique<detail::report_printer>(std::cerr)),
-      core_(std::make_unique<detail::core>(with_sink(checked(options)))) {
+      core_(detail::worlds::open(with_sink(checked(options)))),
+      born_in_(::getpid()) {
   core_->start(make(*core_, options));
 }
 
 runtime::~runtime() {
+  if (born_in_ != ::getpid() && !core_->exec().is_simulation()) {
+    // A child of fork(): the threads that would have to end are not there, and may have held any lock. What they used
+    // stays, out of reach of everything but tools that look for leaks.
+    static auto* const left_behind = new std::vector<std::pair<detail::report_printer*, detail::core*>>;
+    left_behind->emplace_back(printer_.release(), core_.release());
+    return;
+  }
   assert((detail::current_process == nullptr || detail::current_process->home != core_.get()) &&
          "a runtime cannot be destroyed by one of its own processes");
   core_->shut_down();

@@ -134,6 +134,8 @@ bool scheduler_thread::wake_if_parked() noexcept {
 
 process* scheduler_thread::next() {
   for (;;) {
+    if (worlds::forks() != owner_.forks_) [[unlikely]]
+      worlds::end_child();
     if (auto* const p = next_ready_process()) return p;
     if (owner_.stopping_.load(std::memory_order_acquire)) return nullptr;
     sleep();

@@ -16,6 +16,7 @@
 #include "alarm_clock.hpp"
 #include "ready_list.hpp"
 #include "worker_pool.hpp"
+#include "worlds.hpp"
 
 namespace kv::detail {
 
@@ -127,6 +128,7 @@ class thread_executor final : public executor {
   alarm_clock alarm_;
   stack_pool stacks_;
   const unsigned patience_;
+  const unsigned forks_ = worlds::forks();  // when its threads were started: a child of a later one has them not
   std::vector<std::unique_ptr<scheduler_thread>> threads_;
   std::atomic<std::size_t> next_thread_{0};  // spreads what plain threads send; orders nothing
   std::atomic<unsigned> parked_count_{0};    // a hint that saves wake_somebody() the walk

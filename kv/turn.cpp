@@ -173,9 +173,9 @@ void core::deliver_letter(process& p, letter& what) {
   if (!make_ready(p, what)) return;
   const auto* const exit = what.as<exit_signal>();
   const bool is_handled = what.deliver(p.state) || p.body->handle(what);
-  if (exit != nullptr && (!exit->from || exit->from == p.parent)) {
-    // As gen_server: whoever does not handle exits ends with its parent, and nobody outlives it. The runtime is the
-    // parent of all roots.
+  if (exit != nullptr && (exit->from == p.parent || exit->from == own_name())) {
+    // As gen_server: whoever does not handle exits ends with its parent, and nobody outlives it. A plain thread, which
+    // sends as nobody, is the parent of what no process started, and of nothing else; the runtime that ends, of all.
     if (!is_handled || (exit->from && find(exit->from) == nullptr)) return p.end_with(exit->reason);
   }
   if (is_handled) return;
@@ -324,18 +324,6 @@ void core::end_as_told(process& p, const exit_reason& why) {
 }
 
 // Answers --------------------------------------------------------------------------------------------------------
-
-void core::answer(message_ptr what, const exit_reason* failure) noexcept {
-  auto& call = static_cast<request&>(*what);
-  call.answered = true;
-  if (failure != nullptr) {
-    call.failed = true;
-    call.failure = *failure;
-  }
-  auto& home = *call.caller_core;
-  // What the caller gave to it is the caller's, and must not be destroyed by who answers.
-  if (home.try_deliver(call.caller, what, executor::urgency::handoff) != delivery::done) home.discard(std::move(what));
-}
 
 /// Nobody can take the message: tells its sender, if that has to be told.
 void core::bounce(pid to, message_ptr what, const exit_reason& why) noexcept {

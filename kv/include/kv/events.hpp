@@ -15,7 +15,7 @@
 
 namespace kv {
 
-/// Names one subscription of one event manager.
+/// Names one subscription of one event manager. In another manager, or in another runtime's, it names nothing.
 struct handler_id {
   std::uint64_t value = 0;
   friend auto operator<=>(const handler_id&, const handler_id&) = default;
@@ -79,13 +79,15 @@ class events {
   handler_id add_handler(Handler handler) const {
     return add({.run = adapt(std::move(handler)), .label = detail::type_name(typeid(Handler))});
   }
-  /// The same, until the calling process ends. If the handler is removed for another reason, the caller is sent
+  /// The same, until the calling process ends, which must be one of the manager's runtime: else throws
+  /// std::invalid_argument. If the handler is removed for another reason, the caller is sent
   /// handler_removed. Mirrors `GenEvent.add_mon_handler/3`.
   template <class Handler>
   handler_id add_monitored_handler(Handler handler) const {
     return add({.run = adapt(std::move(handler)), .owner = self(), .label = detail::type_name(typeid(Handler))});
   }
-  /// Sends every event to a process as a message, until that process ends.
+  /// Sends every event to a process as a message, until that process ends. Throws std::invalid_argument when it is one of
+  /// another runtime that lives.
   handler_id forward_to(pid receiver) const {
     return forward_to(receiver, [](const auto&) { return true; });
   }
@@ -110,7 +112,9 @@ class events {
   /// Removes a handler; tells whether it was there. Once this has returned the handler is never called again, nor is
   /// it running, unless it was called from the handler itself or the handler hangs.
   bool remove(handler_id id) const {
-    return must_find().call_for(infinity, &server::remove, id.value, self_if_any().value_or(pid{}));
+    const auto found = must_find();
+    if (id != name_of(id.value & detail::counted_up)) return false;  // another manager's
+    return found.call_for(infinity, &server::remove, id.value & detail::counted_up, self_if_any().value_or(pid{}));
   }
   /// Returns how many handlers there are.
   std::size_t count() const { return must_find().call(&server::count); }
@@ -140,8 +144,12 @@ class events {
     if (const auto found = manager()) return *found;
     throw call_error(manager_);
   }
+  handler_id name_of(std::uint64_t number) const {
+    return {detail::handler_number(home_->core().node(), manager_, number)};
+  }
   handler_id add(detail::subscription what) const {
-    return handler_id{must_find().call(&server::add, std::move(what))};
+    detail::check_same_runtime(home_->core(), what.owner, "told of the events");
+    return name_of(must_find().call(&server::add, std::move(what)));
   }
 
   runtime* home_;

@@ -25,6 +25,12 @@
 // effect when the current callback returns or blocks, because C++ cannot stop running code: a process that computes
 // for a minute can be killed after that minute. A process that has to end while it is blocked is unwound by an
 // exception that is no std::exception; a `catch (...)` that swallows it only puts it off until the next blocking call.
+//
+// Pids of other runtimes. A process calls, casts to and sends to one of another runtime by a typed handle (kv::ref) or by
+// that runtime's object, and waits as in its own: nothing else stands still meanwhile. Messages of one sender arrive in
+// order there, too. For what takes a pid here, a process of another runtime is dead: send and exit do nothing, a name,
+// table or alias cannot be its. Only link and monitor say so by an exception while that runtime lives, because its end
+// would never be told.
 
 namespace kv {
 
@@ -154,16 +160,18 @@ template <class M, std::predicate<const M&> Predicate>
 // Watch ------------------------------------------------------------------------------------------------------------
 
 /// Watches a process: a `down` with this tag comes when it ends, and at once, with `noproc`, when it is dead. The tag
-/// is the owner's: with it he needs no map from references to meanings. Mirrors `monitor/2` with the tag option.
+/// is the owner's: with it he needs no map from references to meanings. A process whose runtime has ended is dead; one of
+/// another runtime that lives cannot be watched: std::invalid_argument. Mirrors `monitor/2` with the tag option.
 monitor_ref monitor(pid target, std::string tag = {});
 /// The same for whoever has that name now; `noproc` from nobody comes at once when there is none. The tag is the name.
 monitor_ref monitor(std::string_view name);
-/// Takes the monitor back: no `down` of it comes any more. With `flush`, one that has come already is removed, too.
+/// Takes the monitor back: no `down` of it comes any more. Nothing happens when it is not one of the caller. With `flush`, one that has come already is removed, too.
 void demonitor(monitor_ref ref, bool flush = false);
 /// Waits for the `down` of that monitor; nothing when it does not come in time.
 [[nodiscard]] std::optional<down> await(monitor_ref ref, std::chrono::nanoseconds timeout = infinity);
 /// Ties the caller to a process: when one of them ends, the other gets an exit signal. Once is enough, in either
-/// direction. A dead process answers with the exit signal `noproc`. Mirrors `link/1`.
+/// direction. A dead process answers with the exit signal `noproc`, as does one whose runtime has ended; one of another
+/// runtime that lives cannot be linked: std::invalid_argument. Mirrors `link/1`.
 void link(pid peer);
 /// Unties them. Once it has returned, no exit signal of that link comes any more.
 void unlink(pid peer);
@@ -173,7 +181,8 @@ void unlink(pid peer);
 /// Ends the calling process with this reason, by unwinding the callback it is in. Mirrors `exit/1`.
 [[noreturn]] void exit(const exit_reason& reason);
 /// Sends an exit signal. `normal` is ignored unless the receiver traps exits or is the sender; `kill` cannot be
-/// trapped. It takes effect when the receiver's current callback returns or blocks. Mirrors `exit/2`.
+/// trapped. It takes effect when the receiver's current callback returns or blocks. Nothing happens when the receiver is
+/// dead or one of another runtime. Mirrors `exit/2`.
 void exit(pid whom, const exit_reason& reason);
 /// From now on exit signals come as exit_signal messages instead of ending the process; `kill` still ends it. A server
 /// without `handle(const exit_signal&)` then still ends when its parent asks it to; one that has it must end itself then

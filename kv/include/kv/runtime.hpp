@@ -49,10 +49,25 @@ struct runtime_options {
 };
 
 /// A world of processes: they find each other by pid and by name, and all end with it. Several can live in one
-/// program and know nothing of each other.
+/// program, begin and end in any order, and know nothing of each other.
 ///
 /// Every function may be called from any thread and from processes. The runtime must outlive every call made through
-/// it, its handles and its tables; holding them longer is harmless.
+/// it, its handles and its tables; holding them longer is harmless. Who uses a handle or table after its end is told
+/// noproc or no_table.
+///
+/// A process of one runtime may call those of another by their handles, and start some there. It waits in its own runtime,
+/// whose thread runs others meanwhile; it can be killed then, and either runtime can end: the call fails, or the answer is
+/// dropped. It must be no leaf. A simulation is not reached from other threads, and a process of one that calls another
+/// runtime, or is called by it, holds up its thread.
+///
+/// After a fork() the child has none of the runtime's threads. There the destructor returns at once and destroys nothing,
+/// so that the child can leave by return or exit(); no other use of the runtime is possible. A child of a fork() inside a
+/// process must leave before its callback returns or waits: else it is ended with a message. A runtime that the child
+/// makes is like any other.
+///
+/// A shared library that is linked with the library's archive has runtimes of its own kind: neither must be given pids,
+/// handles or processes of the other. Link one copy for the program and let plugins find its symbols there. A plugin must
+/// stay loaded while a process, message, handler or row of its types lives.
 class runtime {
  public:
   /// Starts the scheduler threads. Throws std::invalid_argument when an option is out of its range.
@@ -60,7 +75,8 @@ class runtime {
   runtime(const runtime&) = delete;
   runtime& operator=(const runtime&) = delete;
   /// Asks the processes that no other process started to shut down, the youngest first; kills what is left; joins the
-  /// threads. Blocks until every callback has returned: C++ cannot stop running code. Not for use inside a process.
+  /// threads. Blocks until every callback has returned: C++ cannot stop running code. Not for use inside one of its
+  /// processes; in a process of another runtime it holds up that thread. In a child of fork() it does nothing.
   ~runtime();
 
   /// Starts a server: constructs a `T` from `args` inside a new process and returns once that is done.
@@ -100,7 +116,8 @@ class runtime {
   void send(pid to, M message) {
     core().send(to, std::make_unique<detail::letter_of<M>>(std::move(message)));
   }
-  /// Sends an exit signal. See kv::exit.
+  /// Sends an exit signal: from the calling process, or from nobody. Where a process obeys its parent alone, a plain thread
+  /// speaks as the parent of those that no process started, and of no others. See kv::exit.
   void exit(pid whom, const exit_reason& reason);
 
   /// Tells whether the process has not ended yet. It may end at any moment after. O(1), never blocks.
@@ -156,7 +173,8 @@ class runtime {
   runtime_options with_sink(runtime_options options);
 
   std::unique_ptr<detail::report_printer> printer_;  // the default sink; outlives the core, which may report to its end
-  std::unique_ptr<detail::core> core_;
+  std::unique_ptr<detail::core, detail::core_end> core_;
+  const std::int64_t born_in_;  // the process of the operating system
 };
 
 }  // namespace kv

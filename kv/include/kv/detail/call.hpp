@@ -14,6 +14,7 @@
 #include <kv/detail/core.hpp>
 #include <kv/detail/message.hpp>
 #include <kv/detail/receive.hpp>
+#include <kv/detail/visit.hpp>
 #include <kv/errors.hpp>
 #include <kv/from.hpp>
 #include <kv/pending.hpp>
@@ -212,7 +213,8 @@ auto call(core* home, pid id, duration timeout, F&& function, Args&&... args) ->
   if constexpr (leaf_server<T> && !answers_later<F>) {
     // A leaf must not call, not even where it would not have to wait this time: transact() tells it so.
     const bool may_call = current_process == nullptr || !current_process->is_leaf.load(std::memory_order_relaxed);
-    if (auto* const p = may_call ? home->claim_leaf(id) : nullptr) {
+    const crossing there(id);
+    if (auto* const p = may_call && there.is_open() ? home->claim_leaf(id) : nullptr) {
       return call_inline<T, result>(*home, *p, std::forward<F>(function), std::forward<Args>(args)...);
     }
   }
@@ -228,7 +230,7 @@ auto send_request(core* home, pid id, F&& function, Args&&... args) -> pending<c
   if (self.id() == id) throw call_error(call_error::code::calling_self, id);
   auto what = make_request<T>(std::forward<F>(function), std::forward<Args>(args)...);
   const auto number = self.home->expect_reply(self, *what);
-  pending<call_result<T, F, Args...>> result(*self.home, self.id(), number, id);
+  pending<call_result<T, F, Args...>> result(self.id(), number, id);
   home->send_request(id, std::move(what));
   return result;
 }
@@ -248,6 +250,13 @@ template <class T, class F, class... Args>
 message_ptr make_cast(F&& function, Args&&... args) {
   auto later = keep<T>(std::forward<F>(function), std::forward<Args>(args)...);
   return std::make_unique<cast_of<T, decltype(later)>>(std::move(later));
+}
+
+/// By a handle, from wherever.
+inline void send_across(core& home, pid to, message_ptr what) {
+  if (crossing::comes_from_elsewhere(to)) [[unlikely]]
+    return home.send_from_elsewhere(to, std::move(what));
+  home.send(to, std::move(what));
 }
 
 void stop(core* home, pid id, const exit_reason& reason, duration timeout);

@@ -6,6 +6,7 @@
 #include <functional>
 #include <memory>
 #include <string>
+#include <string_view>
 #include <utility>
 
 #include <kv/process.hpp>
@@ -45,6 +46,13 @@ struct subscription {
 };
 
 using subscriptions = table<std::uint64_t, subscription>;
+
+/// What users get to see of the number of a manager's handler. It tells the managers of a program apart by what outlives
+/// a restart: the number of the runtime and the manager's name.
+inline std::uint64_t handler_number(std::uint32_t node, std::string_view manager, std::uint64_t number) noexcept {
+  const auto whose = std::hash<std::string_view>{}(manager) + std::uint64_t{node} * 0x9e3779b97f4a7c15U;
+  return (whose & ~counted_up) | (number & counted_up);
+}
 
 /// A handler's process is through with an event that somebody waits for.
 struct handled {

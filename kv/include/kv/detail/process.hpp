@@ -210,8 +210,9 @@ static_assert(sizeof(process) == 192);
 static_assert(offsetof(process, home) == 64);
 
 /// The process that runs on this thread right now; null on a plain thread. Fibers never leave their thread, and
-/// whoever switches a fiber in sets this again.
-inline constinit thread_local process* current_process = nullptr;
+/// whoever switches a fiber in sets this again. One for the whole program: a shared library that hides its symbols must
+/// not get one of its own.
+[[gnu::visibility("default")]] inline constinit thread_local process* current_process = nullptr;
 
 /// Makes `p` the current process of this thread for a scope.
 class run_as {

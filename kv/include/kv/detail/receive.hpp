@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <span>
+#include <string>
 #include <type_traits>
 #include <typeinfo>
 #include <utility>
@@ -15,6 +16,11 @@ namespace kv::detail {
 /// Returns the calling process. Throws std::logic_error on a plain thread.
 process& this_process();
 
+/// Throws std::invalid_argument, which names both, when the process is one of another runtime that lives. `what` it cannot
+/// be there.
+void check_same_runtime(const core& home, pid who, const char* what);
+/// As kv::monitor, but for a server that was given the pid by others: one of another runtime is dead to it.
+monitor_ref watch(pid target, std::string tag = {});
 /// Throws std::invalid_argument when it is not more than 0.
 void check_period(duration period);
 /// Puts an action before all messages of the calling process.
