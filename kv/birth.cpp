@@ -235,8 +235,10 @@ void core::start_elsewhere(process& p, std::unique_ptr<request> start) {
   start->ref = waiting.awaited;
   start_detached(p, std::move(start), executor::urgency::handoff);
   try {
-    while (!waiting.reply) wait(self, waiting, time_point::max());
-  } catch (const out_of_stacks&) {
+    while (!waiting.reply) {
+      if (!wait(self, waiting, time_point::max()) && !waiting.reply) throw call_error(why_none_came(self), id);
+    }
+  } catch (const std::runtime_error&) {                           // no stack, or it has to end
     send_signal(id, signal::op::exit, pid{}, exit_reason::kill);  // nobody would ever learn its pid
     throw;
   }

@@ -4,6 +4,8 @@
 #include <kv/detail/allocation.hpp>
 #include <kv/detail/caller.hpp>
 
+#include "unwind_path.hpp"
+
 namespace kv::detail {
 
 namespace {
@@ -64,15 +66,20 @@ void core::send_to_full(pid to, message_ptr what) {
   for (auto result = delivery::full; result == delivery::full;) {
     const auto* const p = find(to);
     if (p == nullptr) return;
-    if (p->bound->how() == when_full::drop) return drop(to);
-    await_room(to);
+    if (p->bound->how() == when_full::drop || !await_room(to)) return drop(to);
     result = try_deliver(to, what, executor::urgency::soon);
   }
 }
 
-void core::await_room(pid to) {
+/// False when the sender must not wait.
+bool core::await_room(pid to) {
   const caller who(*this);
   auto& self = who.self();
+  if (self.id() == to) {
+    // It would wait for itself. What a process has left in its mailbox when it ends is dropped, too.
+    if (self.must_exit || !can_unwind_from_here()) return false;
+    throw call_error(call_error::code::overloaded, to);
+  }
   refuse_to_block(self, "send to a full mailbox");
   suspension waiting{.awaited = ++self.refs_given, .callee = to};
   auto wish = std::make_unique<room_request>();
@@ -80,8 +87,11 @@ void core::await_room(pid to) {
   wish->caller_core = this;
   wish->ref = waiting.awaited;
   auto* const p = find(to);
-  if (p == nullptr || p->bound->wait(to.generation, std::move(wish))) return;
-  while (!waiting.reply) wait(self, waiting, time_point::max());
+  if (p == nullptr || p->bound->wait(to.generation, std::move(wish))) return true;
+  while (!waiting.reply) {
+    if (!wait(self, waiting, time_point::max()) && !waiting.reply) return false;
+  }
+  return true;
 }
 
 }  // namespace kv::detail

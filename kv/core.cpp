@@ -1,5 +1,5 @@
-// Messages, waits, bonds and the end of a runtime. Births are in birth.cpp, turns in turn.cpp, deaths in death.cpp;
-// full mailboxes in bounds.cpp, answers that come later in requests.cpp, timers in timer.cpp, looks from outside in
+// Messages, bonds and the end of a runtime. Births are in birth.cpp, turns in turn.cpp, deaths in death.cpp; waits in
+// waiting.cpp, full mailboxes in bounds.cpp, answers that come later in requests.cpp, timers in timer.cpp, looks from outside in
 // introspection.cpp.
 #include <kv/detail/allocation.hpp>
 #include <kv/detail/caller.hpp>
@@ -8,7 +8,6 @@
 #include <stdexcept>
 
 #include <kv/detail/table_directory.hpp>
-#include <kv/detail/table_guard.hpp>
 #include <kv/runtime.hpp>
 
 #include "names.hpp"
@@ -118,72 +117,6 @@ void core::tie(pid to, std::unique_ptr<signal> what) noexcept {
   release(*p);
 }
 
-std::unique_ptr<request> core::transact(pid to, std::unique_ptr<request> what, duration timeout) {
-  const caller who(*this);
-  auto& self = who.self();
-  if (self.id() == to) throw call_error(call_error::code::calling_self, to);
-  refuse_to_block(self, "call another process");
-  const auto* const function = &what->type();
-  const auto now = executor_->now();
-  const auto deadline = deadline_after(timeout, now);
-  suspension waiting{.awaited = ++self.refs_given, .since = now, .callee = to, .wanted = {&function, 1}};
-  what->caller = self.id();
-  what->caller_core = self.home;
-  what->ref = waiting.awaited;
-  message_ptr node = std::move(what);
-  switch (try_deliver(to, node, executor::urgency::handoff)) {
-    case delivery::dead: throw call_error(call_error::code::noproc, to);
-    case delivery::full: drop(to); throw call_error(call_error::code::overloaded, to);
-    case delivery::done: break;
-  }
-  while (!waiting.reply) {
-    if (!wait(self, waiting, deadline)) throw call_error(call_error::code::timeout, to);
-  }
-  return std::unique_ptr<request>(static_cast<request*>(waiting.reply.release()));
-}
-
-void core::refuse_to_block(const process& self, const char* verb) {
-  if (!self.is_leaf.load(std::memory_order_relaxed)) return;
-  throw leaf_blocked("leaf process " + to_string(self.id()) + " tried to " + verb);
-}
-
-bool core::wait(process& self, suspension& how, time_point deadline) {
-  if (deadline == time_point::min()) return false;
-  refuse_to_block(self, "wait");
-  table_guard::assert_none();
-  self.waiting = &how;
-  struct forget {
-    process& p;
-    ~forget() { p.waiting = nullptr; }
-  } const at_end{self};
-  bool in_time = true;
-  if (!self.mailbox.has_messages()) {
-    throw_if_ending(self);
-    if (how.since == time_point{}) how.since = executor_->now();
-    in_time = executor_->suspend(self, deadline);
-  }
-  drain(self);
-  throw_if_ending(self);
-  return in_time;
-}
-
-void core::throw_if_ending(process& self) {
-  // What is destroyed on the way out may still call: another exception would end the program.
-  if (!self.must_exit || self.is_ending || std::uncaught_exceptions() > 0) return;
-  if (self.is_unwinding) report_swallowed(self);
-  self.is_unwinding = true;
-  throw unwind{};
-}
-
-void core::report_swallowed(process& p) noexcept {
-  if (p.has_swallowed) return;
-  p.has_swallowed = true;
-  const reliable_memory here;
-  report_now(
-      oddity_report{p.id(), "a catch (...) of " + class_name(p) +
-                                " has swallowed the exception that ends it; it must rethrow what it does not know"});
-}
-
 // Bonds ----------------------------------------------------------------------------------------------------------
 
 monitor_ref core::monitor(process& self, pid target, std::string tag) {
@@ -265,7 +198,7 @@ void core::end_root(pid root) noexcept {
   suspension waiting;
   const auto deadline = deadline_after(shutdown_timeout_);
   while (who.self().queue.empty()) {
-    if (wait(who.self(), waiting, deadline)) continue;
+    if (wait(who.self(), waiting, deadline) || !who.self().queue.empty()) continue;
     report_stubborn(root, exit_reason::shutdown, shutdown_timeout_);
     break;
   }

@@ -4,6 +4,8 @@
 #include <stdexcept>
 #include <string>
 
+#include "unwind_path.hpp"
+
 namespace kv {
 
 using detail::this_process;
@@ -55,8 +57,9 @@ void unlink(pid peer) {
 void exit(const exit_reason& reason) {
   auto& p = this_process();
   p.end_with(reason);
-  p.is_unwinding = true;
-  throw detail::unwind{};
+  if (detail::can_unwind_from_here()) p.home->throw_unwind(p);
+  throw std::logic_error(
+      "kv::exit in a destructor or another noexcept function: the process ends when its callback returns");
 }
 
 void exit(pid whom, const exit_reason& reason) {

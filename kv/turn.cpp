@@ -96,7 +96,7 @@ bool core::serve_until(process& self, time_point deadline) {
   check_signals(self);
   if (self.queue.empty()) {
     suspension waiting;
-    if (!wait(self, waiting, deadline)) return false;
+    if (!wait(self, waiting, deadline) && self.queue.empty()) return false;
   }
   auto next = self.queue.pop();
   if (next == nullptr) return true;

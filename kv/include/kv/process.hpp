@@ -116,13 +116,13 @@ void send(alias to, M message) {
 template <class... Handlers>
   requires(sizeof...(Handlers) > 0)
 void receive(Handlers&&... handlers) {
-  detail::receive_until(detail::this_process(), detail::time_point::max(), handlers...);
+  detail::receive_any(detail::this_process(), {}, handlers...);
 }
 /// The same with a deadline; false when nothing came in time. A deadline of zero looks and does not wait.
 template <class... Handlers>
 [[nodiscard]] bool receive_for(std::chrono::nanoseconds timeout, Handlers&&... handlers) {
   auto& p = detail::this_process();
-  return detail::receive_until(p, p.home->deadline_after(timeout), handlers...);
+  return detail::receive_any(p, {p.home->deadline_after(timeout), true}, handlers...);
 }
 /// Waits for a message of that type and returns it.
 template <class M>
@@ -144,7 +144,7 @@ template <class M, std::predicate<const M&> Predicate>
 [[nodiscard]] std::optional<M> receive_if(Predicate wanted, std::chrono::nanoseconds timeout = infinity) {
   auto& p = detail::this_process();
   const auto found =
-      detail::take_letter(p, p.home->deadline_after(timeout), detail::types_of<M>, [&](detail::letter& m) {
+      detail::take_letter(p, {p.home->deadline_after(timeout), true}, detail::types_of<M>, [&](detail::letter& m) {
         const auto* const body = m.as<M>();
         return body != nullptr && wanted(*body);
       });

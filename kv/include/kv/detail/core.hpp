@@ -168,8 +168,9 @@ class core {
 
   // Inside a process -------------------------------------------------------------------------------------------
 
-  /// The current process. Waits until something has arrived or the deadline has passed (false). Throws unwind when
-  /// the process has to end, leaf_blocked for a leaf, out_of_stacks.
+  /// The current process. Waits until something has arrived or the deadline has passed (false). Throws unwind when the
+  /// process has to end; where that would end the program, it gives up (false), if it can. Throws leaf_blocked for a leaf,
+  /// out_of_stacks.
   bool wait(process& self, suspension& how, time_point deadline);
   /// The current process, inside a callback. Handles one message as if the callback had returned, waiting for it until
   /// the deadline; false when none came. Throws unwind.
@@ -179,6 +180,10 @@ class core {
     if (self.mailbox.has_messages()) drain(self);
     throw_if_ending(self);
   }
+  /// The current process, which has to end.
+  [[noreturn]] void throw_unwind(process& self);
+  /// The current process, in which wait() has just returned false. Says why a call of it has no answer.
+  static call_error::code why_none_came(const process& self) noexcept;
   /// Returns when that will be: time_point::max() for `infinity`, time_point::min() for none, which never waits.
   time_point deadline_after(duration timeout) noexcept;
   static time_point deadline_after(duration timeout, time_point now) noexcept;
@@ -290,7 +295,7 @@ class core {
   void drop(pid to) noexcept;
   void make_room(process& p) noexcept;
   void answer_all(message* first) noexcept;
-  void await_room(pid to);
+  bool await_room(pid to);
   void refill(std::uint64_t timer, pid to, message& last, message_ptr (*copy)(message&)) noexcept;
   void watch_killed(pid who) noexcept;
   void report_stubborn(pid who, const exit_reason& told, duration since) noexcept;
@@ -324,7 +329,10 @@ class core {
   void report_crash(const process& p) const noexcept;
   void tell_the_bereaved(pid who, const relations& bonds, const exit_reason& why) noexcept;
   void clear(process& p) noexcept;
-  void throw_if_ending(process& self);
+  /// Throws unwind when the process has to end; true when it has to and cannot be unwound.
+  bool throw_if_ending(process& self);
+  bool waits_on(process& self, const suspension& how) const noexcept;
+  void rest(process& self);
   static void refuse_to_block(const process& self, const char* verb);
   void abandon(process& p) noexcept;
   static void untie(process& parent, pid child) noexcept;
