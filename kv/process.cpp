@@ -1,5 +1,7 @@
 #include <kv/process.hpp>
 
+#include <kv/detail/allocation.hpp>
+
 #include <limits>
 #include <stdexcept>
 #include <string>
@@ -13,6 +15,13 @@ using detail::this_process;
 detail::process& detail::this_process() {
   if (current_process == nullptr) throw std::logic_error("this works only inside a process");
   return *current_process;
+}
+
+void detail::report_thrown_at_end(const std::type_info& type) noexcept {
+  const reliable_memory here;
+  auto& p = *current_process;
+  const auto why = exit_reason::error(std::current_exception());
+  p.home->report_now(oddity_report{p.id(), "the destructor of " + type_name(type) + " has thrown: " + to_string(why)});
 }
 
 pid self() { return this_process().id(); }
