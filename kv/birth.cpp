@@ -186,7 +186,7 @@ void core::abandon(process& p) noexcept {
 /// A child that could not be started is nobody's.
 void core::untie(process& parent, pid child) noexcept {
   if (!parent.bonds) return;
-  parent.bonds->links.erase(child);
+  parent.bonds->unlink(child);
   if (auto* const own = parent.business_if_any()) {
     boost::unordered::erase_if(own->monitoring, [child](const auto& row) { return row.second.target == child; });
   }

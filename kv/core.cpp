@@ -151,13 +151,21 @@ void core::demonitor(process& self, monitor_ref ref, bool flush) {
 
 void core::link(process& self, pid peer) {
   if (peer == self.id()) return;
-  auto news = std::make_unique<signal>(signal::op::link, self.id());
-  if (self.ties().links.insert(peer)) tie(peer, std::move(news));
+  const monitor_ref number{++self.refs_given};
+  auto news = std::make_unique<signal>(signal::op::link, self.id(), exit_reason{}, number);
+  self.business().links[peer].asked = number.id;
+  self.ties().links.insert(peer);
+  // Also when there is a link: the peer may have taken that back already.
+  tie(peer, std::move(news));
 }
 
 void core::unlink(process& self, pid peer) {
   auto news = std::make_unique<signal>(signal::op::unlink, self.id());
-  if (self.bonds && self.bonds->links.erase(peer)) tie(peer, std::move(news));
+  if (!self.bonds) return;
+  if (const auto* const own = self.business_if_any()) {
+    if (const auto row = own->links.find(peer); row != own->links.end()) news->ref.id = row->second.seen;
+  }
+  if (self.bonds->unlink(peer)) tie(peer, std::move(news));
 }
 
 // The end --------------------------------------------------------------------------------------------------------

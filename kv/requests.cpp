@@ -87,7 +87,7 @@ pending_base::~pending_base() {
 void pending_base::cancel(pid worker) noexcept {
   if (home_ == nullptr || !worker) return;
   // Without the link nothing comes back; the worker's own end of it needs no signal, for it ends.
-  if (is_owner() && current_process->bonds) current_process->bonds->links.erase(worker);
+  if (is_owner() && current_process->bonds) current_process->bonds->unlink(worker);
   if (home_->find(worker) != nullptr) home_->send_signal(worker, signal::op::exit, owner_, exit_reason::kill);
 }
 

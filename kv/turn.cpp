@@ -215,11 +215,14 @@ void core::apply(process& p, signal& what) {
       // Only a signal that somebody sent can kill; a link that passes on the word `kill` cannot.
       if (what.reason.what() == exit_reason::kind::kill) return apply_kill(p, what.from);
       return apply_exit(p, what.from, what.reason);
-    case signal::op::link: p.ties().links.insert(what.from); return;
-    case signal::op::unlink: p.ties().links.erase(what.from); return;
+    case signal::op::link:
+      p.business().links[what.from].seen = what.ref.id;
+      p.ties().links.insert(what.from);
+      return;
+    case signal::op::unlink: return apply_unlink(p, what);
     case signal::op::link_exit:
       // Whoever has unlinked in the meantime must not hear of it.
-      if (p.bonds && p.bonds->links.erase(what.from)) apply_exit(p, what.from, what.reason);
+      if (p.bonds && p.bonds->unlink(what.from)) apply_exit(p, what.from, what.reason);
       return;
     case signal::op::monitor: p.ties().watchers.insert({what.from, what.ref}); return;
     case signal::op::demonitor: p.ties().watchers.erase({what.from, what.ref}); return;
@@ -231,6 +234,16 @@ void core::apply(process& p, signal& what) {
     }
     case signal::op::resume: p.is_suspended = false; return;
   }
+}
+
+/// Of the link that the sender knew: a request of this process that it had not seen yet makes a new one.
+void core::apply_unlink(process& p, const signal& what) {
+  if (!p.bonds) return;
+  if (const auto* const own = p.business_if_any()) {
+    const auto row = own->links.find(what.from);
+    if (row != own->links.end() && row->second.asked > what.ref.id) return;
+  }
+  p.bonds->unlink(what.from);
 }
 
 void core::apply_down(process& p, signal& what) {

@@ -163,7 +163,8 @@ void demonitor(monitor_ref ref, bool flush = false);
 /// Waits for the `down` of that monitor; nothing when it does not come in time.
 [[nodiscard]] std::optional<down> await(monitor_ref ref, std::chrono::nanoseconds timeout = infinity);
 /// Ties the caller to a process: when one of them ends, the other gets an exit signal. Once is enough, in either
-/// direction. A dead process answers with the exit signal `noproc`. Mirrors `link/1`.
+/// direction. A dead process answers with the exit signal `noproc`. When both link and unlink each other at once, they
+/// end up linked, both of them, if one linked after the other's last unlink or without knowing of it. Mirrors `link/1`.
 void link(pid peer);
 /// Unties them. Once it has returned, no exit signal of that link comes any more.
 void unlink(pid peer);

@@ -311,6 +311,7 @@ class core {
   void tie(pid to, std::unique_ptr<signal> what) noexcept;
   void send(pid to, std::unique_ptr<signal> what) noexcept;
   void apply_down(process& p, signal& what);
+  static void apply_unlink(process& p, const signal& what);
   void accept_reply(process& p, message_ptr what) noexcept;
   static bool has_alias(const process& p, std::uint64_t alias) noexcept;
   static void end_as_told(process& p, const exit_reason& why);

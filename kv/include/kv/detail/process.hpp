@@ -68,8 +68,16 @@ struct errands {
     bool is_armed = false;      // a timer will ask
   };
 
-  boost::unordered_flat_map<std::uint64_t, watched> monitoring;   // by monitor_ref
-  boost::unordered_flat_map<std::uint64_t, message_ptr> replies;  // to requests; null until they come
+  /// Two processes may link and unlink each other at once, so a signal that unlinks can come to a link that its sender did
+  /// not know of. Each request to link has a number, and who unlinks says which was the last that it had seen.
+  struct link_numbers {
+    std::uint64_t asked = 0;  // of the last request of this process
+    std::uint64_t seen = 0;   // of the last that has come from the other
+  };
+
+  boost::unordered_flat_map<pid, link_numbers, std::hash<pid>> links;  // those that somebody asked for
+  boost::unordered_flat_map<std::uint64_t, watched> monitoring;        // by monitor_ref
+  boost::unordered_flat_map<std::uint64_t, message_ptr> replies;       // to requests; null until they come
   boost::unordered_flat_set<std::uint64_t> aliases;
   std::unique_ptr<idleness> idle;
   std::uint32_t next_restarts = 0;  // of the child that it is about to start
@@ -80,6 +88,12 @@ struct relations {
   small_set<pid, std::hash<pid>> links;
   small_set<watcher, watcher_hash> watchers;
   std::unique_ptr<errands> own;
+
+  /// Returns whether there was a link.
+  bool unlink(pid peer) {
+    if (own) own->links.erase(peer);
+    return links.erase(peer);
+  }
 };
 
 struct suspension;
