@@ -233,9 +233,12 @@ void core::start_elsewhere(process& p, std::unique_ptr<request> start) {
   start->ref = waiting.awaited;
   start_detached(p, std::move(start), executor::urgency::handoff);
   try {
-    while (!waiting.reply) self.home->wait(self, waiting, time_point::max());
-  } catch (const out_of_stacks&) {
-    kill(id);  // nobody would ever learn its pid
+    while (!waiting.reply) {
+      if (!self.home->wait(self, waiting, time_point::max()) && !waiting.reply)
+        throw call_error(why_none_came(self), id);
+    }
+  } catch (const std::runtime_error&) {  // no stack, or it has to end
+    kill(id);                            // nobody would ever learn its pid
     throw;
   }
   const auto& reply = static_cast<request&>(*waiting.reply);

@@ -4,6 +4,8 @@
 #include <kv/detail/caller.hpp>
 #include <kv/detail/visit.hpp>
 
+#include "unwind_path.hpp"
+
 namespace kv::detail {
 
 namespace {
@@ -69,9 +71,11 @@ void core::send_to_full(pid to, message_ptr what) {
       if (p == nullptr) return;
       if (p->bound->how() == when_full::drop) return drop(to);
     }
-    await_room(to);
+    const bool may_have_room = await_room(to);
     const crossing there(to);  // this runtime may have ended while the process of another waited
-    if (!there.is_open() || try_deliver(to, what, executor::urgency::soon) != delivery::full) return;
+    if (!there.is_open()) return;
+    if (!may_have_room) return drop(to);
+    if (try_deliver(to, what, executor::urgency::soon) != delivery::full) return;
   }
 }
 
@@ -83,7 +87,13 @@ void core::send_from_elsewhere(pid to, message_ptr what) {
   send_to_full(to, std::move(what));
 }
 
-void core::await_room(pid to) {
+/// False when the sender must not wait.
+bool core::await_room(pid to) {
+  if (current_process != nullptr && current_process->id() == to) {
+    // It would wait for itself. What a process has left in its mailbox when it ends is dropped, too.
+    if (current_process->must_exit || !can_unwind_from_here()) return false;
+    throw call_error(call_error::code::overloaded, to);
+  }
   const caller who(waits_at("send to a full mailbox"));
   auto& self = who.self();
   suspension waiting{.awaited = ++self.refs_given, .callee = to};
@@ -93,9 +103,12 @@ void core::await_room(pid to) {
   {
     const crossing there(to);
     auto* const p = there.is_open() ? find(to) : nullptr;
-    if (p == nullptr || p->bound->wait(to.generation, std::move(wish))) return;
+    if (p == nullptr || p->bound->wait(to.generation, std::move(wish))) return true;
   }
-  while (!waiting.reply) self.home->wait(self, waiting, time_point::max());
+  while (!waiting.reply) {
+    if (!self.home->wait(self, waiting, time_point::max()) && !waiting.reply) return false;
+  }
+  return true;
 }
 
 }  // namespace kv::detail

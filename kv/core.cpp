@@ -1,5 +1,5 @@
-// Messages, waits, bonds and the end of a runtime. Births are in birth.cpp, turns in turn.cpp, deaths in death.cpp;
-// full mailboxes in bounds.cpp, answers that come later in requests.cpp, timers in timer.cpp, looks from outside in
+// Messages, bonds and the end of a runtime. Births are in birth.cpp, turns in turn.cpp, deaths in death.cpp; waits in
+// waiting.cpp, full mailboxes in bounds.cpp, answers that come later in requests.cpp, timers in timer.cpp, looks from outside in
 // introspection.cpp.
 #include <kv/detail/caller.hpp>
 
@@ -7,7 +7,6 @@
 #include <stdexcept>
 
 #include <kv/detail/table_directory.hpp>
-#include <kv/detail/table_guard.hpp>
 #include <kv/runtime.hpp>
 
 #include "names.hpp"
@@ -119,76 +118,6 @@ void core::tie(pid to, std::unique_ptr<signal> what) noexcept {
   release(*p);
 }
 
-std::unique_ptr<request> core::transact(pid to, std::unique_ptr<request> what, duration timeout) {
-  if (to.node != node_) throw call_error(call_error::code::noproc, to);
-  if (current_process != nullptr && current_process->id() == to) throw call_error(call_error::code::calling_self, to);
-  const caller who(waits_at("call another process"));
-  auto& self = who.self();
-  const auto* const function = &what->type();
-  const auto now = self.home->executor_->now();
-  const auto deadline = deadline_after(timeout, now);
-  suspension waiting{.awaited = ++self.refs_given, .since = now, .callee = to, .wanted = {&function, 1}};
-  what->caller = self.id();
-  what->ref = waiting.awaited;
-  message_ptr node = std::move(what);
-  {
-    const crossing there(to);  // and away before it waits
-    const auto result = there.is_open() ? try_deliver(to, node, executor::urgency::handoff) : delivery::dead;
-    if (result == delivery::dead) throw call_error(call_error::code::noproc, to);
-    if (result == delivery::full) {
-      drop(to);
-      throw call_error(call_error::code::overloaded, to);
-    }
-  }
-  while (!waiting.reply) {
-    if (!self.home->wait(self, waiting, deadline)) throw call_error(call_error::code::timeout, to);
-  }
-  return std::unique_ptr<request>(static_cast<request*>(waiting.reply.release()));
-}
-
-void core::refuse_to_block(const process& self, const char* verb) {
-  if (!self.is_leaf.load(std::memory_order_relaxed)) return;
-  throw leaf_blocked("leaf process " + to_string(self.id()) + " tried to " + verb);
-}
-
-bool core::wait(process& self, suspension& how, time_point deadline) {
-  if (deadline == time_point::min()) return false;
-  refuse_to_block(self, "wait");
-  table_guard::assert_none();
-  self.waiting = &how;
-  struct forget {
-    process& p;
-    ~forget() { p.waiting = nullptr; }
-  } const at_end{self};
-  bool in_time = true;
-  if (!self.mailbox.has_messages()) {
-    throw_if_ending(self);
-    if (how.since == time_point{}) how.since = executor_->now();
-    in_time = executor_->suspend(self, deadline);
-  }
-  drain(self);
-  throw_if_ending(self);
-  return in_time;
-}
-
-void core::throw_if_ending(process& self) {
-  // What is destroyed on the way out may still call: another exception would end the program.
-  if (!self.must_exit || self.is_ending() || std::uncaught_exceptions() > 0) return;
-  if (self.is_unwinding) report_swallowed(self);
-  self.is_unwinding = true;
-  throw unwind{};
-}
-
-void core::report_swallowed(process& p) noexcept {
-  if (p.has_swallowed) return;
-  p.has_swallowed = true;
-  report_if_possible([&] {
-    return oddity_report{p.id(),
-                         "a catch (...) of " + class_name(p) +
-                             " has swallowed the exception that ends it; it must rethrow what it does not know"};
-  });
-}
-
 // Bonds ----------------------------------------------------------------------------------------------------------
 
 monitor_ref core::next_ref(process& self) const noexcept {
@@ -241,12 +170,21 @@ void core::link(process& self, pid peer) {
   if (peer == self.id()) return;
   auto mine = std::make_unique<exit_notice>(signal::op::link_exit, peer);
   auto news = std::make_unique<exit_notice>(signal::op::link, self.id());
-  if (self.ties().links.insert(std::move(mine))) tie(peer, std::move(news));
+  const auto number = static_cast<std::uint32_t>(++self.refs_given);
+  auto& links = self.ties().links;
+  links.insert(std::move(mine));  // unless there is one
+  links.find(peer)->asked = news->asked = number;
+  // Also when there is a link: the peer may have taken that back already.
+  tie(peer, std::move(news));
 }
 
 void core::unlink(process& self, pid peer) {
   auto news = std::make_unique<control_signal>(signal::op::unlink, self.id());
-  if (self.bonds && self.bonds->links.take(peer)) tie(peer, std::move(news));
+  if (!self.bonds) return;
+  if (const auto mine = self.bonds->links.take(peer)) {
+    news->number = mine->seen;
+    tie(peer, std::move(news));
+  }
 }
 
 // The end --------------------------------------------------------------------------------------------------------
@@ -289,7 +227,7 @@ void core::end_root(process& self, pid root) {
   suspension waiting;
   const auto deadline = deadline_after(shutdown_timeout_);
   while (self.queue.empty()) {
-    if (wait(self, waiting, deadline)) continue;
+    if (wait(self, waiting, deadline) || !self.queue.empty()) continue;
     report_stubborn(root, exit_reason::shutdown, shutdown_timeout_);
     break;
   }

@@ -4,6 +4,7 @@
 #include <stdexcept>
 #include <string>
 
+#include "unwind_path.hpp"
 #include "worlds.hpp"
 
 namespace kv {
@@ -13,6 +14,14 @@ using detail::this_process;
 detail::process& detail::this_process() {
   if (current_process == nullptr) throw std::logic_error("this works only inside a process");
   return *current_process;
+}
+
+void detail::report_thrown_at_end(const std::type_info& type) noexcept {
+  const auto& p = *current_process;
+  const auto why = exit_reason::error(std::current_exception());
+  p.home->report_if_possible([&] {
+    return oddity_report{p.id(), "the destructor of " + type_name(type) + " has thrown: " + to_string(why)};
+  });
 }
 
 pid self() { return this_process().id(); }
@@ -71,8 +80,9 @@ void unlink(pid peer) {
 void exit(const exit_reason& reason) {
   auto& p = this_process();
   p.end_with(reason);
-  p.is_unwinding = true;
-  throw detail::unwind{};
+  if (detail::can_unwind_from_here()) p.home->throw_unwind(p);
+  throw std::logic_error(
+      "kv::exit in a destructor or another noexcept function: the process ends when its callback returns");
 }
 
 void exit(pid whom, const exit_reason& reason) {

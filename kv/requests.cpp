@@ -127,7 +127,7 @@ std::unique_ptr<request> pending_base::take(duration timeout) {
   auto& self = this_process();
   const auto mine = number();
   if (!self.business().replies.contains(mine)) throw std::logic_error("the answer of a request can be taken once");
-  if (!wait_for_any({mine}, timeout)) throw call_error(call_error::code::timeout, callee_);
+  if (!wait_for_any({mine}, timeout)) throw call_error(core::why_none_came(self), callee_);
   auto answer = self.home->take_reply(self, mine);
   if (!answer->failed) return answer;
   const bool is_dead = answer->failure == exit_reason::noproc;

@@ -6,6 +6,7 @@
 #include <iostream>
 
 #include "exception_globals.hpp"
+#include "unwind_path.hpp"
 
 namespace kv::detail {
 
@@ -223,6 +224,7 @@ void simulator::leave(bool may_throw) {
   if (!is_closing_) return let_others_run();
   auto& p = *running_->job;
   if (!may_throw || current_process != &p || p.is_ending() || std::uncaught_exceptions() > 0) return;
+  if (!can_unwind_from_here()) return;
   p.end_with(exit_reason::killed);
   throw unwind{};
 }

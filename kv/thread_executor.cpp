@@ -221,7 +221,9 @@ void thread_executor::ready(process& p, urgency how) noexcept {
 }
 
 bool thread_executor::suspend(process& p, time_point deadline) {
-  if (!p.has_thread) return this_thread->suspend(p, deadline);
+  // A leaf ends on its caller's stack, which may be any thread's, and its destructors may wait.
+  const bool has_fiber = !p.has_thread && this_thread != nullptr && this_thread->belongs_to(*this);
+  if (has_fiber) return this_thread->suspend(p, deadline);
   static thread_local parker here;
   parked_process me;
   me.sleeping_thread = &here;

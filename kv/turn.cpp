@@ -96,7 +96,7 @@ bool core::serve_until(process& self, time_point deadline) {
   check_signals(self);
   if (self.queue.empty()) {
     suspension waiting;
-    if (!wait(self, waiting, deadline)) return false;
+    if (!wait(self, waiting, deadline) && self.queue.empty()) return false;
   }
   auto next = self.queue.pop();
   if (next == nullptr) return true;
@@ -264,10 +264,8 @@ void core::apply(process& p, std::unique_ptr<signal> what) noexcept {
   const auto number = [&] { return static_cast<const control_signal&>(*what).number; };
   switch (what->operation) {
     case signal::op::exit: return apply_exit(p, as_exit());
-    case signal::op::link: p.bonds->links.insert(as_exit()); return;
-    case signal::op::unlink:
-      if (p.bonds) p.bonds->links.take(what->from());
-      return;
+    case signal::op::link: return apply_link(p, as_exit());
+    case signal::op::unlink: return apply_unlink(p, what->from(), static_cast<std::uint32_t>(number()));
     case signal::op::link_exit:
       // Whoever has unlinked in the meantime must not hear of it.
       if (p.bonds && p.bonds->links.take(what->from())) apply_exit(p, as_exit());
@@ -281,6 +279,22 @@ void core::apply(process& p, std::unique_ptr<signal> what) noexcept {
     case signal::op::forget_reply: return forget(p, number());
     case signal::op::resume: p.is_suspended = false; return;
   }
+}
+
+/// Two processes may link and unlink each other at once, so a signal that unlinks can come to a link that its sender did not
+/// know of. Each request to link has a number, and who unlinks says which was the last that it had seen.
+void core::apply_link(process& p, std::unique_ptr<exit_notice> what) noexcept {
+  const auto number = std::exchange(what->asked, 0);
+  const auto from = what->from();
+  p.bonds->links.insert(std::move(what));  // unless there is one
+  p.bonds->links.find(from)->seen = number;
+}
+
+/// Of the link that the sender knew: a request of this process that it had not seen yet makes a new one.
+void core::apply_unlink(process& p, pid from, std::uint32_t seen) noexcept {
+  const auto* const mine = p.bonds ? p.bonds->links.find(from) : nullptr;
+  if (mine == nullptr || static_cast<std::int32_t>(mine->asked - seen) > 0) return;
+  p.bonds->links.take(from);
 }
 
 /// The answer to that request is not wanted any more; it may have come.

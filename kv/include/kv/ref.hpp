@@ -38,10 +38,13 @@ class ref {
   ///
   /// An idle leaf runs it at once on the caller's stack; otherwise the caller waits its turn, at most `default_timeout`.
   /// Throws call_error when the process is dead, ends before it answers (an exception of the function's ends it), does
-  /// not answer in time, has no room in its mailbox, or is the caller itself; leaf_blocked when the caller is a leaf.
+  /// not answer in time, has no room in its mailbox, or is the caller itself, and when the caller has to end and waits in a
+  /// destructor; leaf_blocked when the caller is a leaf.
   ///
   /// A call that timed out may still run: a function that is passed in must own what it uses. Arguments are copied
-  /// (text as std::string) unless the call runs at once. A function that takes a `from<R>` first answers when it likes,
+  /// (text as std::string) unless the call runs at once, and converted to the parameters' types, both by the caller: what
+  /// throws there comes out of call() and ends no process. Of a function that is a template or overloaded the parameters
+  /// are not known, and it converts by itself. A function that takes a `from<R>` first answers when it likes,
   /// and the result is that `R`. Mirrors `GenServer.call/2`.
   template <class F, class... Args>
   auto call(F&& function, Args&&... args) const {

@@ -3,8 +3,8 @@
 
 #include <concepts>
 #include <memory>
-#include <optional>
 #include <string>
+#include <typeinfo>
 #include <utility>
 
 #include <kv/detail/call.hpp>
@@ -40,32 +40,51 @@ bool hand_over_any(T& state, letter& message, message_types<M...>) {
   return (hand_over<T, M>(state, message) || ...);
 }
 
+/// Reports what the destructor of the current process's state has thrown. To be called in a catch block.
+void report_thrown_at_end(const std::type_info& type) noexcept;
+
 /// The state of a server, from its construction inside the process to its end.
 template <class T>
 class server final : public behaviour {
  public:
+  server() noexcept {}
+  server(const server&) = delete;
+  server& operator=(const server&) = delete;
+  ~server() noexcept override {
+    if (!is_there_) return;
+    try {
+      std::destroy_at(&state_);
+    } catch (...) {
+      report_thrown_at_end(typeid(T));
+    }
+  }
+
   template <class... Args>
   void construct(Args&&... args) {
-    state_.emplace(std::forward<Args>(args)...);
+    std::construct_at(&state_, std::forward<Args>(args)...);
+    is_there_ = true;
   }
-  void* state() noexcept override { return state_ ? &*state_ : nullptr; }
+  void* state() noexcept override { return is_there_ ? &state_ : nullptr; }
   const std::type_info& type() const noexcept override { return typeid(T); }
   bool handle(letter& message) override {
     if constexpr (requires { typename T::messages; }) {
-      if (hand_over_any(*state_, message, typename T::messages{})) return true;
+      if (hand_over_any(state_, message, typename T::messages{})) return true;
     }
-    return hand_over<T, down>(*state_, message) || hand_over<T, exit_signal>(*state_, message) ||
-           hand_over<T, idle>(*state_, message);
+    return hand_over<T, down>(state_, message) || hand_over<T, exit_signal>(state_, message) ||
+           hand_over<T, idle>(state_, message);
   }
   bool has_last_words() const noexcept override {
     return requires(T& state, const exit_reason& reason) { state.on_exit(reason); };
   }
   void on_exit(const exit_reason& reason) override {
-    if constexpr (requires(T& state) { state.on_exit(reason); }) state_->on_exit(reason);
+    if constexpr (requires(T& state) { state.on_exit(reason); }) state_.on_exit(reason);
   }
 
  private:
-  std::optional<T> state_;
+  union {
+    T state_;
+  };
+  bool is_there_ = false;
 };
 
 /// A process that is a function: it takes its messages with receive().

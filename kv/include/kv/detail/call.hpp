@@ -5,12 +5,11 @@
 #include <functional>
 #include <memory>
 #include <optional>
-#include <string>
-#include <string_view>
 #include <tuple>
 #include <type_traits>
 #include <utility>
 
+#include <kv/detail/arguments.hpp>
 #include <kv/detail/core.hpp>
 #include <kv/detail/message.hpp>
 #include <kv/detail/receive.hpp>
@@ -27,41 +26,6 @@ concept leaf_server = requires {
   { T::leaf } -> std::convertible_to<bool>;
   requires T::leaf;
 };
-
-/// What is kept of an argument until the call runs: a copy, and of text that somebody else owns, its characters.
-template <class Arg>
-using kept =
-    std::conditional_t<std::is_convertible_v<Arg, std::string_view> && !std::is_same_v<std::decay_t<Arg>, std::string>,
-                       std::string, std::decay_t<Arg>>;
-
-/// A function with its arguments, for later: called with the state.
-template <class T, class F, class... Args>
-class kept_call {
- public:
-  using function_type = F;  // what reports name
-
-  template <class... Given>
-  explicit kept_call(F function, Given&&... args)
-      : function_(std::move(function)), args_(std::forward<Given>(args)...) {}
-
-  template <class... First>
-  decltype(auto) operator()(T& state, First&&... first) {
-    return std::apply(
-        [&](Args&... each) -> decltype(auto) {
-          return std::invoke(function_, state, std::forward<First>(first)..., std::move(each)...);
-        },
-        args_);
-  }
-
- private:
-  F function_;
-  std::tuple<Args...> args_;
-};
-
-template <class T, class F, class... Args>
-auto keep(F&& function, Args&&... args) {
-  return kept_call<T, std::decay_t<F>, kept<Args>...>(std::forward<F>(function), std::forward<Args>(args)...);
-}
 
 /// What a function owes its caller, by its first parameter (after the state): an `R` for `from<R>`, else nothing.
 template <class Signature>
@@ -181,10 +145,6 @@ class inline_turn {
   bool ended_ = false;
 };
 
-/// Some parameters take only what a queued call would bring, such as std::string where text was given as a view.
-template <class T, class F, class... Args>
-inline constexpr bool takes_as_given = std::is_invocable_v<F, T&, Args...>;
-
 template <class T, class R, class F, class... Args>
 R call_inline(core& home, process& p, F&& function, Args&&... args) {
   home.observe(p, step::kind::is_called, &typeid(F), current_process == nullptr ? pid{} : current_process->id());
@@ -192,17 +152,19 @@ R call_inline(core& home, process& p, F&& function, Args&&... args) {
   std::exception_ptr failure;
   try {
     const core::callback here(home, p);
-    auto& state = *static_cast<T*>(p.state);
-    if constexpr (takes_as_given<T, F, Args...>) {
-      return std::invoke(std::forward<F>(function), state, std::forward<Args>(args)...);
-    } else {
-      return std::invoke(std::forward<F>(function), state, kept<Args>(std::forward<Args>(args))...);
-    }
+    return std::invoke(std::forward<F>(function), *static_cast<T*>(p.state), std::forward<Args>(args)...);
   } catch (const unwind&) {
   } catch (...) {
     failure = std::current_exception();
   }
   turn.fail(std::move(failure));
+}
+
+template <class T, class R, class F, class... Args>
+R call_later(core& home, pid id, duration timeout, F&& function, Args&&... args) {
+  auto reply = home.transact(id, make_request<T>(std::forward<F>(function), std::forward<Args>(args)...), timeout);
+  if (reply->failed) throw call_error(call_error::code::exited, id, reply->failure);
+  return static_cast<request_for<R>&>(*reply).result.take();
 }
 
 template <class T, class F, class... Args>
@@ -211,16 +173,23 @@ auto call(core* home, pid id, duration timeout, F&& function, Args&&... args) ->
   if (home == nullptr) throw call_error(call_error::code::noproc, id);
   home->interleave();
   if constexpr (leaf_server<T> && !answers_later<F>) {
-    // A leaf must not call, not even where it would not have to wait this time: transact() tells it so.
-    const bool may_call = current_process == nullptr || !current_process->is_leaf.load(std::memory_order_relaxed);
-    const crossing there(id);
-    if (auto* const p = may_call && there.is_open() ? home->claim_leaf(id) : nullptr) {
-      return call_inline<T, result>(*home, *p, std::forward<F>(function), std::forward<Args>(args)...);
-    }
+    using arguments = typename preparation<T, F, typename parameters<std::decay_t<F>>::type, Args...>::type;
+    return std::apply(
+        [&](auto&&... each) -> result {
+          // A leaf must not call, not even where it would not have to wait this time: transact() tells it so.
+          const bool may_call = current_process == nullptr || !current_process->is_leaf.load(std::memory_order_relaxed);
+          {
+            const crossing there(id);
+            if (auto* const p = may_call && there.is_open() ? home->claim_leaf(id) : nullptr) {
+              return call_inline<T, result>(*home, *p, std::forward<F>(function), each.for_now()...);
+            }
+          }
+          return call_later<T, result>(*home, id, timeout, std::forward<F>(function), each.for_later()...);
+        },
+        arguments(std::forward<Args>(args)...));
+  } else {
+    return call_later<T, result>(*home, id, timeout, std::forward<F>(function), std::forward<Args>(args)...);
   }
-  auto reply = home->transact(id, make_request<T>(std::forward<F>(function), std::forward<Args>(args)...), timeout);
-  if (reply->failed) throw call_error(call_error::code::exited, id, reply->failure);
-  return static_cast<request_for<result>&>(*reply).result.take();
 }
 
 template <class T, class F, class... Args>

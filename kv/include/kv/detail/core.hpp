@@ -192,8 +192,9 @@ class core {
 
   // Inside a process -------------------------------------------------------------------------------------------
 
-  /// The current process. Waits until something has arrived or the deadline has passed (false). Throws unwind when
-  /// the process has to end, leaf_blocked for a leaf, out_of_stacks.
+  /// The current process. Waits until something has arrived or the deadline has passed (false). Throws unwind when the
+  /// process has to end; where that would end the program, it gives up (false), if it can. Throws leaf_blocked for a leaf,
+  /// out_of_stacks.
   bool wait(process& self, suspension& how, time_point deadline);
   /// The current process, inside a callback. Handles one message as if the callback had returned, waiting for it until
   /// the deadline; false when none came. Throws unwind.
@@ -203,6 +204,10 @@ class core {
     if (self.mailbox.has_messages()) drain(self);
     throw_if_ending(self);
   }
+  /// The current process, which has to end.
+  [[noreturn]] void throw_unwind(process& self);
+  /// The current process, in which wait() has just returned false. Says why a call of it has no answer.
+  static call_error::code why_none_came(const process& self) noexcept;
   /// Returns when that will be: time_point::max() for `infinity`, time_point::min() for none, which never waits.
   time_point deadline_after(duration timeout) noexcept;
   static time_point deadline_after(duration timeout, time_point now) noexcept;
@@ -329,7 +334,7 @@ class core {
   void drop(pid to) noexcept;
   void make_room(process& p) noexcept;
   void answer_all(message* first) noexcept;
-  void await_room(pid to);
+  bool await_room(pid to);
   void watch_killed(pid who) noexcept;
   void report_stubborn(pid who, const exit_reason& told, duration since) noexcept;
   void note_idle(process& p) noexcept;
@@ -346,6 +351,8 @@ class core {
   /// that would need a turn.
   void tie(pid to, std::unique_ptr<signal> what) noexcept;
   static void apply_down(process& p, std::unique_ptr<down_notice> what) noexcept;
+  static void apply_link(process& p, std::unique_ptr<exit_notice> what) noexcept;
+  static void apply_unlink(process& p, pid from, std::uint32_t seen) noexcept;
   void accept_reply(process& p, message_ptr what) noexcept;
   static bool has_alias(const process& p, std::uint64_t alias) noexcept;
   static void end_as_told(process& p, const exit_reason& why);
@@ -377,7 +384,10 @@ class core {
   void count_out(bool is_counted, bool is_disposer) noexcept;
   static void forget_parent(const process& p, relations& bonds) noexcept;
   void clear(process& p) noexcept;
-  void throw_if_ending(process& self);
+  /// Throws unwind when the process has to end; true when it has to and cannot be unwound.
+  bool throw_if_ending(process& self);
+  bool waits_on(process& self, const suspension& how) const noexcept;
+  void rest(process& self);
   static void refuse_to_block(const process& self, const char* verb);
   void abandon(process& p) noexcept;
   static void untie(process& parent, pid child) noexcept;

@@ -135,6 +135,9 @@ class exit_notice final : public signal {
   const pid& key() const noexcept { return news.from; }
 
   exit_signal news;
+  // Of a link: the last request that this process has made, and the last that has come from the other. See apply_link.
+  std::uint32_t asked = 0;
+  std::uint32_t seen = 0;
 };
 
 /// A monitor, and the `down` that comes of it. As a monitor, `news.from` is the watcher.

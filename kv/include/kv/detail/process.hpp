@@ -41,8 +41,9 @@ class behaviour {
   virtual void on_exit(const exit_reason& /*reason*/) {}
 };
 
-/// Thrown to unwind a process that has to end while it is blocked in a callback. Not a std::exception, so that user
-/// code does not catch it by accident; where `catch (...)` swallows it, the next blocking call throws it again.
+/// Thrown to unwind a process that has to end while it is blocked in a callback, unless that would end the program: see
+/// can_unwind_from_here(). Not a std::exception, so that user code does not catch it by accident; where `catch (...)`
+/// swallows it, the next blocking call throws it again.
 struct unwind {};
 
 /// What a process waits for without being blocked. Most processes have none of it.
@@ -138,6 +139,8 @@ struct alignas(64) process {
   bool is_unwinding : 1 = false;  // has thrown `unwind`
   bool traps_exits : 1 = false;
   bool has_swallowed : 1 = false;  // that, and it was reported
+  bool is_held_up : 1 = false;     // in a wait that it cannot be unwound from, and that was reported
+  std::uint8_t times_swallowed = 0;
   pid parent;
   std::uint32_t restarts = 0;  // how often its supervisor had restarted it when this one was born
   std::unique_ptr<behaviour> body;
@@ -194,6 +197,8 @@ struct alignas(64) process {
   void end_with(const exit_reason& why) {
     if (must_exit) return;
     must_exit = needs_settling = true;
+    is_held_up = false;
+    times_swallowed = 0;
     reason = why;
   }
   /// Holder. Says what it handles from now on, null for nothing; returns what it handled.

@@ -16,6 +16,7 @@ struct suspension {
   std::uint64_t awaited = 0;  // the call whose reply is wanted, or 0
   message_ptr reply = nullptr;
   void* parked = nullptr;  // the executor's
+  bool gives_up = true;    // it can say that nothing came
   // For those who ask what it waits for.
   time_point since{};                                  // when it began to; or else not known yet
   pid callee = {};                                     // of that call
