@@ -121,9 +121,12 @@ void core::tie(pid to, std::unique_ptr<signal> what) noexcept {
 // Bonds ----------------------------------------------------------------------------------------------------------
 
 monitor_ref core::next_ref(process& self) const noexcept {
-  // In a simulation without the runtime's number, so that each run of a seed has the same.
-  const auto who = std::hash<pid>{}(self.id()) + (is_simulated_ ? 0 : std::uint64_t{node_} * 0xd1342543de82ef95U);
-  return {(who & ~counted_up) | (++self.refs_given & counted_up)};
+  // In a simulation without the runtime's number, so that each run of a seed has the same. Not as a pid is hashed: the two
+  // are combined where the watchers of a process are kept.
+  const auto who = self.id();
+  const auto home = is_simulated_ ? 0 : std::uint64_t{node_};
+  const auto whose = (who.slot + 1) * 0xd1342543de82ef95U ^ (who.generation + (home << 32U)) * 0xaf251af3b0f025b5U;
+  return {(whose & ~counted_up) | (++self.refs_given & counted_up)};
 }
 
 monitor_ref core::monitor(process& self, pid target, std::string tag) {

@@ -45,9 +45,13 @@ directory& all() {
 // Written by the one thread that a child of fork() has, before it goes on; orders nothing.
 constinit std::atomic<unsigned> fork_count{0};
 
-void count_forks() {
-  static const int registered =
-      pthread_atfork(nullptr, nullptr, [] { fork_count.fetch_add(1, std::memory_order_relaxed); });
+/// Nobody else is in the directory when the program forks: so the child can use it for runtimes of its own.
+void prepare_for_forks() {
+  static const int registered = pthread_atfork([] { all().mutex.lock(); }, [] { all().mutex.unlock(); },
+                                               [] {
+                                                 fork_count.fetch_add(1, std::memory_order_relaxed);
+                                                 all().mutex.unlock();
+                                               });
   static_cast<void>(registered);  // without it, a runtime in a child of fork() still ends; see ~runtime
 }
 
@@ -86,7 +90,7 @@ void core_end::operator()(core* what) const noexcept {
 }
 
 std::uint32_t worlds::enter(core& home) {
-  count_forks();
+  prepare_for_forks();
   auto& here = all();
   const std::lock_guard lock(here.mutex);
   const auto node = here.last + 1;

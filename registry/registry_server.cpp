@@ -61,7 +61,7 @@ void registry_server::recover_outbox() {
 void registry_server::adopt_rows() {
   options_.names.for_each([this](const std::string& name, pid who) {
     if (set_aside_if_foreign(name, who) || set_aside_if_bad(name, who)) return;
-    monitor(who, name);  // a dead one answers at once, and is buried as any other
+    detail::watch(who, name);  // a dead one answers at once, and is buried as any other
   });
 }
 

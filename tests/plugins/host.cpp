@@ -4,6 +4,7 @@
 #include <string>
 
 #include <kv/runtime.hpp>
+#include <kv/table.hpp>
 
 #include <dlfcn.h>
 
@@ -25,8 +26,10 @@ int main(int count, char** names) {
   const auto* const second = load(names[2]);
   if (first == nullptr || second == nullptr) return EXIT_FAILURE;
   if (first->type == second->type) std::cerr << "the plugins share their types: this tests nothing\n";
-  if (first->current() != &kv::detail::current_process || second->current() != first->current()) {
-    return std::cerr << "a plugin has a current process of its own\n", EXIT_FAILURE;
+  for (const auto* const each : {first, second}) {
+    if (each->current() != &kv::detail::current_process || each->reader() != &kv::detail::readers::mine()) {
+      return std::cerr << "a plugin has a current process or a reader of its own\n", EXIT_FAILURE;
+    }
   }
   kv::runtime home({.threads = 2, .on_report = [](const kv::report&) {}});
   first->start(home);

@@ -58,7 +58,9 @@ std::string use(kv::runtime& home) {
 
 const void* current() { return &kv::detail::current_process; }
 
-const plugin mine{start, use, &typeid(greeter), current};
+const void* reader() { return &kv::detail::readers::mine(); }
+
+const plugin mine{start, use, &typeid(greeter), current, reader};
 
 }  // namespace
 

@@ -33,9 +33,10 @@ struct plugin {
   void (*start)(kv::runtime& home);
   /// Returns what went wrong; nothing when all is well.
   std::string (*use)(kv::runtime& home);
-  /// Where its own type_info and current process are, to see that this test tests something.
-  const void* type;
+  const void* type;  // where its own type_info is, to see that this test tests something
+  // What there is once in the program: the current process, and what this thread reads tables with.
   const void* (*current)();
+  const void* (*reader)();
 };
 
 using get_plugin = const plugin*();
