@@ -157,6 +157,8 @@ process& core::create(birth what) {
   p->type.store(&p->body->type(), std::memory_order_release);
   p->is_leaf.store(what.leaf, std::memory_order_relaxed);
   p->is_starting = true;
+  p->has_reserve = what.on_reserve;
+  p->starts_on_reserve = parent != nullptr && parent->may_use_reserve();
   if (parent != nullptr) {
     p->parent = parent->id();
     if (const auto* const own = parent->business_if_any()) p->restarts = own->next_restarts;
@@ -224,6 +226,7 @@ void core::start_elsewhere(process& p, std::unique_ptr<request> start) {
   try {
     who.emplace(*this);
     refuse_to_block(who->self(), "start a process that may block");
+    executor_->prepare_wait(who->self());  // else the child would be started, and its parent not know
   } catch (...) {
     abandon(p);
     throw;
@@ -234,12 +237,7 @@ void core::start_elsewhere(process& p, std::unique_ptr<request> start) {
   start->caller_core = this;
   start->ref = waiting.awaited;
   start_detached(p, std::move(start), executor::urgency::handoff);
-  try {
-    while (!waiting.reply) wait(self, waiting, time_point::max());
-  } catch (const out_of_stacks&) {
-    send_signal(id, signal::op::exit, pid{}, exit_reason::kill);  // nobody would ever learn its pid
-    throw;
-  }
+  while (!waiting.reply) wait(self, waiting, time_point::max());
   const auto& reply = static_cast<request&>(*waiting.reply);
   if (!reply.failed) return;
   untie(self, id);

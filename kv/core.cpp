@@ -123,6 +123,7 @@ std::unique_ptr<request> core::transact(pid to, std::unique_ptr<request> what, d
   auto& self = who.self();
   if (self.id() == to) throw call_error(call_error::code::calling_self, to);
   refuse_to_block(self, "call another process");
+  executor_->prepare_wait(self);  // else the callee would do what the caller was told could not be done
   const auto* const function = &what->type();
   const auto now = executor_->now();
   const auto deadline = deadline_after(timeout, now);

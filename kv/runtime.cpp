@@ -1,6 +1,5 @@
 #include <kv/runtime.hpp>
 
-#include <cassert>
 #include <iostream>
 #include <limits>
 #include <stdexcept>
@@ -12,6 +11,12 @@
 #include "thread_executor.hpp"
 
 namespace kv {
+
+/// Where reports go by default. The clock is the core's, which is there by the time that anybody reports.
+struct detail::default_sink {
+  report_printer printer{std::cerr};
+  core* home = nullptr;
+};
 
 namespace {
 
@@ -33,7 +38,7 @@ const runtime_options& checked(const runtime_options& options) {
 }
 
 std::unique_ptr<detail::executor> on_threads(detail::core& c, const runtime_options& options) {
-  return std::make_unique<detail::thread_executor>(c, options.threads, options.stack_size, options.max_stacks);
+  return std::make_unique<detail::thread_executor>(c, options);
 }
 
 }  // namespace
@@ -42,21 +47,28 @@ runtime::runtime(const runtime_options& options)
     : runtime(options, detail::substitute != nullptr ? *detail::substitute : detail::executor_factory(on_threads)) {}
 
 runtime::runtime(const runtime_options& options, const detail::executor_factory& make)
-    : printer_(options.on_report ? nullptr : std::make_unique<detail::report_printer>(std::cerr)),
+    : default_sink_(options.on_report ? nullptr : std::make_unique<detail::default_sink>()),
       core_(std::make_unique<detail::core>(with_sink(checked(options)))) {
+  if (default_sink_) default_sink_->home = core_.get();
   core_->start(make(*core_, options));
 }
 
 runtime::~runtime() {
-  assert((detail::current_process == nullptr || detail::current_process->home != core_.get()) &&
-         "a runtime cannot be destroyed by one of its own processes");
-  core_->shut_down();
+  const bool is_inside = detail::current_process != nullptr && detail::current_process->home == core_.get();
+  if (!is_inside && !core_->exec().is_own_thread()) {
+    core_->shut_down();
+  } else {
+    // Threads go on with them, until the program ends.
+    static_cast<void>(core_.release());
+    static_cast<void>(default_sink_.release());
+  }
 }
 
-/// The clock of the printer is the core's, which is there by the time that anybody reports.
 runtime_options runtime::with_sink(runtime_options options) {
-  if (printer_) {
-    options.on_report = [this](const report& entry) { printer_->print(entry, core_->exec().now()); };
+  if (default_sink_) {
+    options.on_report = [sink = default_sink_.get()](const report& entry) {
+      sink->printer.print(entry, sink->home->exec().now());
+    };
   }
   return options;
 }

@@ -28,7 +28,4 @@ class reliable_memory {
   unsigned* outside_;
 };
 
-/// Makes the linker take the operators new that count, into programs that use a simulation and no others.
-void count_allocations() noexcept;
-
 }  // namespace kv::detail
