@@ -15,55 +15,11 @@ namespace {
 /// The scheduler thread this is, if it is one. Set once, at its start.
 constinit thread_local scheduler_thread* this_thread = nullptr;
 
-/// The executor for whose process this thread was made, if it was. Set once, at its start.
-constinit thread_local const thread_executor* made_by = nullptr;
-
 /// How often an idle thread, or a caller of a busy leaf, looks again before it sleeps: some ten microseconds, less than
 /// a sleep and a wake-up cost. Without a second core there is nobody to wait for.
 unsigned spins() { return std::thread::hardware_concurrency() > 1 ? 300 : 0; }
 
-void relax() noexcept {
-#if defined(__x86_64__)
-  __builtin_ia32_pause();
-#endif
-}
-
 }  // namespace
-
-// parker ---------------------------------------------------------------------------------------------------------
-
-bool parker::park_until(time_point deadline, unsigned patience) {
-  for (; patience > 0; --patience) {
-    if (state_.load(std::memory_order_relaxed) == woken) break;
-    relax();
-  }
-  std::unique_lock lock(mutex_);
-  // Acquire pairs with the release in unpark(): what was done before the wake-up is seen.
-  auto before = awake;
-  if (state_.compare_exchange_strong(before, asleep, std::memory_order_acq_rel)) {
-    const auto is_woken = [this] { return state_.load(std::memory_order_acquire) == woken; };
-    if (deadline == time_point::max()) {
-      condition_.wait(lock, is_woken);
-    } else if (!condition_.wait_until(lock, deadline, is_woken)) {
-      auto still = asleep;
-      if (state_.compare_exchange_strong(still, awake, std::memory_order_acq_rel)) return false;
-      condition_.wait(lock, is_woken);  // somebody is about to wake it
-    }
-  }
-  return state_.exchange(awake, std::memory_order_acq_rel) == woken;
-}
-
-void parker::unpark() noexcept {
-  // Release pairs with the acquire in park_until(). Only who sleeps, or is about to, needs the system's help.
-  auto before = state_.load(std::memory_order_relaxed);
-  const auto next = [](state s) { return s == awake ? woken : s == asleep ? waking : s; };
-  while (!state_.compare_exchange_weak(before, next(before), std::memory_order_acq_rel)) {
-  }
-  if (before != asleep) return;
-  const std::lock_guard lock(mutex_);
-  state_.exchange(woken, std::memory_order_acq_rel);  // with what another has said meanwhile
-  condition_.notify_one();
-}
 
 // scheduler_thread -----------------------------------------------------------------------------------------------
 
@@ -283,55 +239,13 @@ void thread_executor::pause() noexcept {
   if (is_mine && current_process != nullptr) this_thread->pause(*current_process);
 }
 
-/// The first thread_local object of a thread that was made for a process, and so the last one that is destroyed: the
-/// thread has run all that is the user's by then.
-class thread_executor::farewell {
- public:
-  farewell(thread_executor& home, std::list<std::thread>::iterator mine) noexcept : home_(home), mine_(mine) {}
-  farewell(const farewell&) = delete;
-  farewell& operator=(const farewell&) = delete;
-  ~farewell() {
-    if (!has_ended_) return;  // the program ends, by std::exit in the process
-    std::thread predecessor;
-    {
-      const std::lock_guard lock(home_.own_threads_mutex_);
-      predecessor = std::exchange(home_.last_ended_, std::move(*mine_));
-      home_.own_threads_.erase(mine_);
-      home_.own_thread_ended_.notify_all();
-    }
-    // From here on stop() may end all but this thread, and joins it. The predecessor is through, but for this very line.
-    if (predecessor.joinable()) predecessor.join();
-  }
-
-  /// The process has ended.
-  void may_end() noexcept { has_ended_ = true; }
-
- private:
-  thread_executor& home_;
-  std::list<std::thread>::iterator mine_;
-  bool has_ended_ = false;
-};
-
 void thread_executor::launch(process& p, std::unique_ptr<action> start) {
-  std::list<std::thread> fresh(1);
-  const auto mine = fresh.begin();
-  const auto live = [this, &p, mine, first = start.get()] {
-    static thread_local farewell last(*this, mine);
-    const alternate_stack for_signals;
-    const running_stack here(p);
-    made_by = this;
-    core_.run_on_thread(p, std::unique_ptr<action>(first));
-    last.may_end();
-  };
-  // Under the lock, so that the thread is in the list before it leaves it. What is thrown destroys nothing of the user's.
-  const std::lock_guard lock(own_threads_mutex_);
-  *mine = std::thread(live);
-  start.release();
-  own_threads_.splice(own_threads_.end(), fresh);
+  own_threads_.launch(core_, p, std::move(start));
 }
 
 bool thread_executor::is_own_thread() const noexcept {
-  return made_by == this || (this_thread != nullptr && this_thread->belongs_to(*this)) || alarm_.is_this_thread();
+  const bool is_scheduler = this_thread != nullptr && this_thread->belongs_to(*this);
+  return is_scheduler || own_threads_.is_one() || alarm_.is_this_thread();
 }
 
 std::uint64_t thread_executor::random() noexcept {
@@ -341,10 +255,7 @@ std::uint64_t thread_executor::random() noexcept {
 
 void thread_executor::stop() noexcept {
   stop_threads();
-  // The processes of these are dead: they are on their way out.
-  std::unique_lock lock(own_threads_mutex_);
-  own_thread_ended_.wait(lock, [this] { return own_threads_.empty(); });
-  if (last_ended_.joinable()) last_ended_.join();
+  own_threads_.join();
 }
 
 void thread_executor::stop_threads() noexcept {

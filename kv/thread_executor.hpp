@@ -2,8 +2,6 @@
 #pragma once
 
 #include <atomic>
-#include <condition_variable>
-#include <list>
 #include <memory>
 #include <mutex>
 #include <thread>
@@ -14,6 +12,8 @@
 #include <kv/detail/executor.hpp>
 
 #include "alarm_clock.hpp"
+#include "own_threads.hpp"
+#include "parker.hpp"
 #include "ready_list.hpp"
 #include "stack_overflow.hpp"
 #include "worker_pool.hpp"
@@ -25,25 +25,6 @@ struct runtime_options;
 namespace kv::detail {
 
 class thread_executor;
-
-/// Where an OS thread sleeps until it is told otherwise. A wake-up that comes first is not lost. May live on the stack of
-/// the thread: who wakes it does not touch it any more once the thread goes on.
-class parker {
- public:
-  /// The one thread. Looks `patience` times before it sleeps. Returns false when the deadline passed first.
-  bool park_until(time_point deadline, unsigned patience);
-  /// Any thread.
-  void unpark() noexcept;
-
- private:
-  // Who wakes a sleeper makes it `waking` first, and `woken` under mutex_, when it will not look at the condition any
-  // more; until then the sleeper stays, whatever time it is.
-  enum state : int { awake, asleep, waking, woken };
-
-  std::atomic<state> state_{awake};  // asleep is set under mutex_, by the sleeper
-  std::mutex mutex_;
-  std::condition_variable condition_;
-};
 
 /// One OS thread that runs processes.
 class scheduler_thread final : public worker_pool::source {
@@ -134,7 +115,6 @@ class thread_executor final : public executor {
 
  private:
   friend class scheduler_thread;
-  class farewell;
 
   void start_threads();
   void stop_threads() noexcept;
@@ -152,14 +132,7 @@ class thread_executor final : public executor {
   std::atomic<std::size_t> next_thread_{0};  // spreads what plain threads send; orders nothing
   std::atomic<unsigned> parked_count_{0};    // a hint that saves wake_somebody() the walk
   std::atomic<bool> stopping_{false};        // release in stop(); acquire in scheduler_thread::next()
-
-  // Processes with a thread of their own. Each is joined by the next that ends, and the last one by stop(). None has
-  // ended before its thread_local objects are destroyed, and these are the user's: so no lock is held meanwhile, and only
-  // stop() waits for them.
-  std::mutex own_threads_mutex_;
-  std::condition_variable own_thread_ended_;
-  std::list<std::thread> own_threads_;  // under own_threads_mutex_
-  std::thread last_ended_;              // the same
+  own_threads own_threads_;
 };
 
 }  // namespace kv::detail
