@@ -92,7 +92,7 @@ void pass_on(int number, siginfo_t* fault, void* context) noexcept {
     if (was_sent) ::raise(number);
     return;
   }
-  if ((before.sa_flags & SA_RESETHAND) != 0) reset();
+  if ((static_cast<unsigned>(before.sa_flags) & SA_RESETHAND) != 0) reset();
   is_function ? before.sa_sigaction(number, fault, context) : before.sa_handler(number);
 }
 
