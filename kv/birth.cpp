@@ -146,13 +146,16 @@ process& core::create(birth what) {
         std::make_unique<down_notice>(signal::op::monitor, down{parent->id(), {}, *what.monitor, {}}));
     parent->business().monitoring.reserve(parent->business().monitoring.size() + 1);
   }
-  auto* const p = slots_.take(false);
+  const bool parent_has_reserve = parent != nullptr && parent->may_use_reserve();
+  auto* const p = slots_.take(what.on_reserve || parent_has_reserve);
   if (p == nullptr) throw std::runtime_error("the runtime is shutting down: nothing can be started");
   live_.fetch_add(1, std::memory_order_relaxed);
   p->body = std::move(what.body);
   p->state = p->body->state();
   p->type.store(&p->body->type(), std::memory_order_release);
   p->is_leaf.store(what.leaf, std::memory_order_relaxed);
+  p->has_reserve = what.on_reserve;
+  p->starts_on_reserve = parent_has_reserve;
   if (parent != nullptr) {
     p->parent = parent->id();
     if (const auto* const own = parent->business_if_any()) p->restarts = own->next_restarts;
@@ -223,6 +226,8 @@ void core::start_elsewhere(process& p, std::unique_ptr<request> start) {
   std::optional<caller> who;
   try {
     who.emplace(waits_at("start a process that may block"));
+    // Else the child would be started, and its parent not know.
+    who->self().home->executor_->prepare_wait(who->self());
   } catch (...) {
     abandon(p);
     throw;
@@ -237,8 +242,8 @@ void core::start_elsewhere(process& p, std::unique_ptr<request> start) {
       if (!self.home->wait(self, waiting, time_point::max()) && !waiting.reply)
         throw call_error(why_none_came(self), id);
     }
-  } catch (const std::runtime_error&) {  // no stack, or it has to end
-    kill(id);                            // nobody would ever learn its pid
+  } catch (const call_error&) {  // it has to end
+    kill(id);                    // nobody would ever learn its pid
     throw;
   }
   const auto& reply = static_cast<request&>(*waiting.reply);

@@ -94,6 +94,16 @@ class name_directory {
     return result;
   }
 
+  /// A signal handler. Calls use(name) with a name of `who`, unless somebody is changing names; allocates nothing. O(names).
+  template <class Use>
+  void read_one(pid who, Use use) const noexcept {
+    const std::shared_lock lock(mutex_, std::try_to_lock);
+    if (!lock) return;
+    for (const auto& [name, holder] : names_) {
+      if (holder.who == who) return use(std::string_view(name));
+    }
+  }
+
   std::vector<std::pair<std::string, pid>> all() const {
     const std::shared_lock lock(mutex_);
     std::vector<std::pair<std::string, pid>> result;

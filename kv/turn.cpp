@@ -29,19 +29,20 @@ const message* core::peek(process& p) noexcept {
   return p.must_exit || p.is_suspended ? nullptr : p.queue.front();
 }
 
-void core::run_on_thread(process& p, action& start) noexcept {
+void core::run_on_thread(process& p, std::unique_ptr<action> start) noexcept {
   const run_as as(p);
   p.life.store(stage::running, std::memory_order_relaxed);
-  p.handles(&start.type());
+  p.handles(&start->type());
   std::exception_ptr failure;
   try {
     const callback here(*this, p);
-    start.run(nullptr);
+    start->run(nullptr);
   } catch (const unwind&) {
   } catch (...) {
     failure = std::current_exception();
   }
   fail_with(p, failure);
+  start.reset();  // while it can still send
   finish(p);
 }
 

@@ -38,6 +38,7 @@ std::unique_ptr<request> core::transact(pid to, std::unique_ptr<request> what, d
   if (current_process != nullptr && current_process->id() == to) throw call_error(call_error::code::calling_self, to);
   const caller who(waits_at("call another process"));
   auto& self = who.self();
+  self.home->executor_->prepare_wait(self);  // else the callee would do what the caller was told could not be done
   const auto* const function = &what->type();
   const auto now = self.home->executor_->now();
   const auto deadline = deadline_after(timeout, now);

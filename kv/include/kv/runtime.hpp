@@ -20,21 +20,31 @@
 namespace kv {
 
 namespace detail {
-class report_printer;
+struct default_sink;
 }
 
 /// How a runtime is set up. The defaults suit a server; leave them alone until a measurement says otherwise.
 struct runtime_options {
   /// Scheduler threads. At least 1; one per core by default.
   unsigned threads = std::max(1U, std::thread::hardware_concurrency());
-  /// Bytes of stack for a callback of a process that may block. At least min_stack_size. Only touched pages cost memory.
-  std::size_t stack_size = 256 * 1024;
+  /// Bytes of stack for every callback of a process that may block. At least min_stack_size. Only touched pages cost
+  /// memory, so the default is generous: std::regex needs 1.5 MiB for a match over 2,000 characters. A leaf runs on the
+  /// stack of its caller; a process of spawn_thread on its thread's, which has the size that the system gives threads.
+  std::size_t stack_size = 2 * 1024 * 1024;
   /// How many processes can be blocked inside a callback at once. Each holds a stack and two kernel mappings, of
-  /// which Linux grants 65,530; one more gets out_of_stacks.
+  /// which Linux grants 65,530; one more gets out_of_stacks. At least one for each thread.
   std::size_t max_stacks = 16'000;
   /// How many processes can live at once; a plain thread counts as one while it waits for the answer of a call. One more
   /// gets system_limit. Supervisors, the registry and what they start may be 1,024 more. At least 1.
   std::uint32_t max_processes = max_processes_limit;
+  /// Stacks beside those, for supervisors, registries, event managers and table managers, and for the children that a
+  /// supervisor is just starting: they go on when all others are taken, or the system has no more to give. A class of
+  /// yours that many depend on asks for it with `static constexpr bool reserved_stack = true`. Mapped at the start and
+  /// kept, so that they are there.
+  std::size_t reserved_stacks = 32;
+  /// When a process overflows its stack, says which one on standard error before the program ends with SIGSEGV. For
+  /// that the runtime handles that signal while it lives; what handled it before is called afterwards.
+  bool explain_stack_overflow = true;
   /// How long the destructor waits for each process that traps exits to end by itself, before it kills.
   std::chrono::nanoseconds shutdown_timeout = std::chrono::seconds(5);
   /// How long a killed process may go on, because its callback neither returns nor blocks, before a watchdog_report names
@@ -70,13 +80,19 @@ struct runtime_options {
 /// stay loaded while a process, message, handler or row of its types lives.
 class runtime {
  public:
-  /// Starts the scheduler threads. Throws std::invalid_argument when an option is out of its range.
+  /// Starts the scheduler threads. Throws std::invalid_argument when an option is out of its range; std::system_error
+  /// when the system refuses a thread, with how many it gave; out_of_stacks when it refuses the stacks to begin with. Then
+  /// nothing is left of it.
   explicit runtime(const runtime_options& options = {});
   runtime(const runtime&) = delete;
   runtime& operator=(const runtime&) = delete;
   /// Asks the processes that no other process started to shut down, the youngest first; kills what is left; joins the
-  /// threads. Blocks until every callback has returned: C++ cannot stop running code. Not for use inside one of its
-  /// processes; in a process of another runtime it holds up that thread. In a child of fork() it does nothing.
+  /// threads. Blocks until every callback has returned, and the thread_local objects of the threads of spawn_thread are
+  /// destroyed: C++ cannot stop running code. In a process of another runtime it holds up that thread. In a child of
+  /// fork() it does nothing.
+  ///
+  /// On one of its own threads, or inside one of its processes, it ends nothing, for it would wait for itself: processes
+  /// and threads go on until the program ends. So a process may call std::exit while a static object holds its runtime.
   ~runtime();
 
   /// Starts a server: constructs a `T` from `args` inside a new process and returns once that is done.
@@ -172,7 +188,7 @@ class runtime {
   std::optional<pid> whereis(std::string_view name, std::type_index type) const;
   runtime_options with_sink(runtime_options options);
 
-  std::unique_ptr<detail::report_printer> printer_;  // the default sink; outlives the core, which may report to its end
+  std::unique_ptr<detail::default_sink> default_sink_;  // outlives the core, which may report to its end
   std::unique_ptr<detail::core, detail::core_end> core_;
   const std::int64_t born_in_;  // the process of the operating system
 };

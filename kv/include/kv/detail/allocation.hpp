@@ -49,7 +49,4 @@ class exhausted_memory {
   bool before_;
 };
 
-/// Makes the linker take the operators new that count, into programs that use a simulation and no others.
-void count_allocations() noexcept;
-
 }  // namespace kv::detail

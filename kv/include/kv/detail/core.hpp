@@ -89,6 +89,8 @@ class core {
   std::optional<pid> first_of(const std::type_info& type) const;
   /// Returns a name of that process, or an empty one. O(names).
   std::string name_of(pid id) const;
+  /// A signal handler. Calls use(with, name) with a name of that process, if one can be read without waiting. O(names).
+  void read_name(pid who, void (*use)(void* with, std::string_view name), void* with) const noexcept;
   std::size_t live_count() const noexcept { return live_.load(std::memory_order_relaxed); }
   std::vector<pid> processes() const;
 
@@ -262,7 +264,7 @@ class core {
   /// Runs a start action as a process on a thread of its own and does not wait. Throws std::system_error.
   void start_on_thread(process& p, std::unique_ptr<action> start);
   /// Holder, called by the executor on that thread. Lives the whole life of the process.
-  void run_on_thread(process& p, action& start) noexcept;
+  void run_on_thread(process& p, std::unique_ptr<action> start) noexcept;
   /// Holder, called by the executor. Handles what is there, at most one turn of it, and gives the claim away.
   void run(process& p) noexcept;
   /// Holder. Gives the claim away: to nobody, to the executor, or ends the process.

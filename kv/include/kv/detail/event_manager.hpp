@@ -63,6 +63,8 @@ struct handled {
 /// A process around a Boost.Signals2 signal, whose slots pass events on to the handlers' processes.
 class event_manager {
  public:
+  static constexpr bool reserved_stack = true;  // see runtime_options::reserved_stacks
+
   /// `rows` must be writable by this process. Handlers that it names are attached again.
   event_manager(std::string name, subscriptions rows, event_manager_options options);
   event_manager(event_manager&&) = delete;

@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <memory>
 #include <string>
+#include <string_view>
 
 #include <boost/unordered/unordered_flat_map.hpp>
 #include <boost/unordered/unordered_flat_set.hpp>
@@ -34,6 +35,8 @@ class behaviour {
 
   virtual void* state() noexcept = 0;
   virtual const std::type_info& type() const noexcept = 0;
+  /// The name of that type, for who may not allocate anything.
+  virtual std::string_view class_name() const noexcept { return {}; }
   /// Hands the letter to the state's handle(); false when there is none for it.
   virtual bool handle(letter& message) = 0;
   /// The process ends, and not by an exit signal: the state's on_exit(), if it has one.
@@ -140,6 +143,9 @@ struct alignas(64) process {
   bool traps_exits : 1 = false;
   bool has_swallowed : 1 = false;  // that, and it was reported
   bool is_held_up : 1 = false;     // in a wait that it cannot be unwound from, and that was reported
+  // May wait on a stack of the reserve: it serves many, or is being started by one that does. Set by its creator.
+  bool has_reserve : 1 = false;
+  bool starts_on_reserve : 1 = false;
   std::uint8_t times_swallowed = 0;
   pid parent;
   std::uint32_t restarts = 0;  // how often its supervisor had restarted it when this one was born
@@ -193,6 +199,8 @@ struct alignas(64) process {
   bool runs_inline() const noexcept {
     return is_leaf.load(std::memory_order_relaxed) && !is_suspended && queue.empty();
   }
+  /// Holder. Tells whether it may wait on a stack of the reserve now.
+  bool may_use_reserve() const noexcept { return has_reserve || (is_starting() && starts_on_reserve); }
   /// Holder. From now on the process has to end; the first reason counts.
   void end_with(const exit_reason& why) {
     if (must_exit) return;

@@ -30,6 +30,7 @@ struct birth {
   bool link = false;
   monitor_ref* monitor = nullptr;  // where the reference goes, if its creator monitors it
   std::string name = {};           // registered before it runs; empty for none
+  bool on_reserve = false;         // see process::has_reserve
 };
 
 }  // namespace kv::detail
