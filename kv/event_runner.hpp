@@ -6,6 +6,7 @@
 #include <string>
 
 #include <kv/detail/event_manager.hpp>
+#include <kv/detail/failure_of.hpp>
 #include <kv/messages.hpp>
 
 namespace kv::detail {
@@ -67,18 +68,5 @@ bool is_runner(const core& home, pid who) noexcept;
 void let_go(std::shared_ptr<listener> what) noexcept;
 
 std::string to_text(std::exception_ptr failure);
-
-/// Runs a function; returns what it threw, null for nothing. The end of the process is passed on.
-template <class F>
-std::exception_ptr failure_of(F&& function) {
-  try {
-    function();
-    return nullptr;
-  } catch (const unwind&) {
-    throw;
-  } catch (...) {
-    return std::current_exception();
-  }
-}
 
 }  // namespace kv::detail

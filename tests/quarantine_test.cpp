@@ -140,11 +140,25 @@ TEST_CASE("what a validator throws is a reason") {
   CHECK(s.bad.lookup("flour")->reason == "unknown exception");
 }
 
-TEST_CASE("want of memory is no reason: it ends the validation, and the row stays") {
+TEST_CASE("want of memory that passes is no reason") {
   shop s;
-  CHECK_THROWS_AS(s.clean([](const auto&, int) -> reason { throw std::bad_alloc(); }), std::bad_alloc);
-  CHECK(s.rows.size() == 4);
-  CHECK(s.bad.size() == 0);
+  int asked = 0;
+  CHECK(s.clean([&](const auto&, int count) -> reason {
+    if (++asked == 1) throw std::bad_alloc();
+    return count < 0 ? reason("less than nothing") : std::nullopt;
+  }) == 2);
+  CHECK(asked == 5);  // one row twice
+  CHECK(s.good() == usable);
+}
+
+TEST_CASE("a row that always asks for more memory than there is goes to quarantine, and the others are looked at") {
+  shop s;
+  CHECK(s.clean([](const auto&, int count) -> reason {
+    if (count < 0) throw std::bad_alloc();
+    return std::nullopt;
+  }) == 2);
+  CHECK(s.good() == usable);
+  CHECK(s.bad.lookup("eggs")->reason == "std::bad_alloc");
 }
 
 TEST_CASE("a process that is killed while its validator waits ends, and the row stays") {
