@@ -107,7 +107,9 @@ void registry_server::end_strays() {
     options_.quarantine->for_each([&](const auto&, const auto& row) { known.insert(row.value); });
   try {
     const ref<bucket_supervisor> buckets(home(), *parent);
-    for (const auto child : buckets.call_for(infinity, &bucket_supervisor::children)) {
+    const auto all = buckets.call_for(infinity, &bucket_supervisor::try_children);
+    if (all.second) std::rethrow_exception(all.second);
+    for (const auto child : all.first) {
       if (!known.contains(child)) exit(child, exit_reason::kill);
     }
   } catch (const call_error&) {

@@ -4,6 +4,7 @@
 #include <exception>
 #include <optional>
 #include <utility>
+#include <vector>
 
 #include <kv/bucket.hpp>
 #include <kv/detail/failure_of.hpp>
@@ -22,6 +23,12 @@ class bucket_supervisor : public dynamic_supervisor {
     std::optional<ref<bucket>> made;
     const auto failure = detail::failure_of([&] { made = start_child<bucket>(); });
     return {made, failure};
+  }
+  /// children(), with what kept it from being told: an exception that left it would end all of them.
+  std::pair<std::vector<pid>, std::exception_ptr> try_children() const {
+    std::vector<pid> all;
+    const auto failure = detail::failure_of([&] { all = children(); });
+    return {std::move(all), failure};
   }
 };
 
