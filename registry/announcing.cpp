@@ -75,9 +75,9 @@ bool registry_server::publish_next() {
     manager_watch_ = monitor(*manager);
     manager_ = *manager;
   }
-  const auto& [number, what] = unannounced_.front();
-  const auto send = [&, number = number](const auto& e) { return options_.events.notify_with_receipt(e, number); };
-  is_publishing_ = std::visit(send, what).has_value();
+  const auto& next = unannounced_.front();
+  const auto send = [&](const auto& e) { return options_.events.notify_with_receipt(e, next.first); };
+  is_publishing_ = std::visit(send, next.second).has_value();
   return is_publishing_;
 }
 
@@ -102,10 +102,10 @@ void registry_server::handle(const event_receipt& receipt) {
 
 void registry_server::is_announced() {
   failures_ = 0;
-  const auto& [number, what] = unannounced_.front();
+  const auto number = unannounced_.front().first;
   // Should the row stay, the next registry announces it again.
-  static_cast<void>(detail::failure_of([&, number = number] { options_.outbox.erase(number); }));
-  if (const auto* const c = std::get_if<created>(&what)) {
+  static_cast<void>(detail::failure_of([&] { options_.outbox.erase(number); }));
+  if (const auto* const c = std::get_if<created>(&unannounced_.front().second)) {
     const auto newest = newest_.find(c->name);
     if (newest != newest_.end() && newest->second == number) newest_.erase(newest);
   }
