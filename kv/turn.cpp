@@ -93,22 +93,6 @@ void core::fail_inline(process& p, std::exception_ptr why) {
   throw call_error(call_error::code::exited, id, reason);
 }
 
-bool core::serve_until(process& self, time_point deadline) {
-  check_signals(self);
-  if (self.queue.empty()) {
-    suspension waiting;
-    if (!wait(self, waiting, deadline) && self.queue.empty()) return false;
-  }
-  auto next = self.queue.pop();
-  if (next == nullptr) return true;
-  auto outer = std::move(self.current);
-  handle_message(self, std::move(next));
-  if (self.current) self.queue.push(std::move(self.current));  // it ended the process, which answers it with the rest
-  self.current = std::move(outer);
-  throw_if_ending(self);
-  return true;
-}
-
 void core::handle_message(process& p, message_ptr what) noexcept {
   if (p.is_disposer) [[unlikely]]
     return destroy(p, std::move(what));

@@ -209,7 +209,15 @@ class cast_of final : public action {
  public:
   explicit cast_of(F function) : function_(std::move(function)) {}
   const std::type_info& type() const noexcept override { return typeid(typename F::function_type); }
-  void run(void* state) override { function_(*static_cast<T*>(state)); }
+  void run(void* state) override {
+    using function = owed<typename F::function_type>;
+    if constexpr (function::later) {
+      using answer = typename function::type;
+      function_(*static_cast<T*>(state), from<answer>(std::unique_ptr<request_for<answer>>()));  // nobody waits for it
+    } else {
+      function_(*static_cast<T*>(state));
+    }
+  }
 
  private:
   F function_;

@@ -198,9 +198,6 @@ class core {
   /// process has to end; where that would end the program, it gives up (false), if it can. Throws leaf_blocked for a leaf,
   /// out_of_stacks.
   bool wait(process& self, suspension& how, time_point deadline);
-  /// The current process, inside a callback. Handles one message as if the callback had returned, waiting for it until
-  /// the deadline; false when none came. Throws unwind.
-  bool serve_until(process& self, time_point deadline);
   /// The current process, before it takes a message. Obeys the signals that have come. Throws unwind.
   void check_signals(process& self) {
     if (self.mailbox.has_messages()) drain(self);
