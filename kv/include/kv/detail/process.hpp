@@ -75,7 +75,7 @@ struct errands {
     std::uint64_t seen = 0;   // of the last that has come from the other
   };
 
-  boost::unordered_flat_map<pid, link_numbers, std::hash<pid>> links;  // those that somebody asked for
+  boost::unordered_flat_map<pid, link_numbers, std::hash<pid>> links;  // those that one of both asked for
   boost::unordered_flat_map<std::uint64_t, watched> monitoring;        // by monitor_ref
   boost::unordered_flat_map<std::uint64_t, message_ptr> replies;       // to requests; null until they come
   boost::unordered_flat_set<std::uint64_t> aliases;
