@@ -24,7 +24,7 @@ class exploration {
     add({.at = where.landing_pad, .catches_all = where.catches_all});
   }
 
-  /// A branch may end the program for another reason, as ~thread() does when nobody has joined the thread: so it matters
+  /// A branch may end the program for another reason, as ~thread() does for a thread that was not joined: so it matters
   /// whether there is one on which the exception passes.
   bool finds_an_end() noexcept {
     for (std::size_t next = 0; next < known_; ++next) follow(places_[next]);
@@ -80,8 +80,8 @@ class exploration {
     return false;
   }
 
-  bool call(place& here, callee whom) noexcept {
-    switch (whom) {
+  bool call(place& here, callee what) noexcept {
+    switch (what) {
       case callee::terminates: (here.was_rethrown ? terminates_again_ : terminates_) = true; return false;
       case callee::resumes: passes(here); return false;
       case callee::rethrows: throw_again(here); return false;

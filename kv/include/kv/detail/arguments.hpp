@@ -14,7 +14,7 @@
 
 namespace kv::detail {
 
-/// What is kept of an argument until the call runs: a copy, and of text that somebody else owns, its characters.
+/// What is kept of an argument until the call runs: a copy, and of text that something else owns, its characters.
 template <class Arg>
 using kept =
     std::conditional_t<std::is_convertible_v<Arg, std::string_view> && !std::is_same_v<std::decay_t<Arg>, std::string>,
