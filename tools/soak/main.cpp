@@ -1,5 +1,5 @@
-// The program kv_soak: clients that use a tree at random while parts of it are killed, and a model that every answer is
-// compared with. Runs until its time is over or it is interrupted; the exit status tells whether all was well.
+// The program kv_soak: clients that use a tree at random while parts of it are killed and what it needs runs short, and
+// a model that every answer is compared with. Runs until its time is over or it is interrupted; the exit status tells whether all was well.
 #include <CLI/CLI.hpp>
 #include <chrono>
 #include <csignal>
@@ -31,6 +31,7 @@ settings read_arguments(CLI::App& app, int argc, char** argv) {
       ->check(CLI::Range(1U, 1024U));
   app.add_option("--threads", chosen.threads, "Threads of the runtime; one for each core by default")
       ->check(CLI::Range(1U, 1024U));
+  app.add_flag("--kills-only", chosen.kills_only, "Let neither stacks nor memory nor threads run short");
   app.parse(argc, argv);
   // Not by CLI::Range, which lets "nan" through.
   if (chosen.minutes > 0 && chosen.minutes <= max_minutes) return chosen;
@@ -121,7 +122,11 @@ bool soak_and_judge(const settings& chosen) {
 }  // namespace kv::soak
 
 int main(int argc, char** argv) {
-  CLI::App app("Uses a kv tree at random while parts of it are killed, and checks every answer.", "soak");
+  CLI::App app(
+      "Uses a kv tree at random while parts of it are killed and stacks, memory and threads run short, and checks "
+      "every "
+      "answer.",
+      "soak");
   try {
     return kv::soak::soak_and_judge(kv::soak::read_arguments(app, argc, argv)) ? 0 : 1;
   } catch (const CLI::Success& help) {
