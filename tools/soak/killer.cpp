@@ -43,12 +43,12 @@ void killer::await_return(const surroundings& where, const std::vector<part>& vi
 void killer::run() {
   constexpr unsigned longest_peace = 100;  // units of work
   starver other(in_, random_());
-  if (!in_.kills_only) other.run_short_of_each();
+  other.run_short_of_each();
   while (in_.pace.await(1 + pick(longest_peace))) strike(other);
 }
 
 void killer::strike(starver& other) {
-  if (!in_.kills_only && pick(50) == 0) return other.run_short_of_one();
+  if (pick(8) == 0) return other.run_short_of_one();
   if (pick(50) == 0) return kill_tree();
   if (pick(4) == 0) {
     std::vector<part> victims{part::events, part::buckets, part::registry};

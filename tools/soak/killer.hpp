@@ -28,7 +28,7 @@ class killer {
     pacemaker& pace;
     findings& found;
     hearing& ears;
-    bool kills_only = false;  // nothing runs short
+    std::vector<part> shortages;  // what may run short
   };
   killer(const surroundings& where, std::uint64_t seed) : in_(where), random_(seed) {}
 

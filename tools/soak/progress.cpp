@@ -5,6 +5,7 @@
 #include <string_view>
 
 #include "soak/resources.hpp"
+#include "soak/shortage.hpp"
 
 namespace kv::soak {
 
@@ -70,8 +71,9 @@ void progress::print_end(const soak& ended) {
   const auto time = seconds(clock::now() - start_);
   out_ << "\noperations          " << done.operations << " in " << std::fixed << std::setprecision(1) << time << "s, "
        << std::setprecision(0) << static_cast<double>(done.operations) / time << "/s\n"
-       << "kills               " << done.kills << "\nshortages           " << done.shortages << "\nrestarts            "
-       << done.restarts << '\n';
+       << "kills               " << done.kills << "\nshortages           " << done.shortages
+       << ", which refused memory " << shortage::memory_refusals() << " times, a thread " << shortage::thread_refusals()
+       << " times\nrestarts            " << done.restarts << '\n';
   for (const auto& [name, part] :
        {std::pair("lookup", &measurements::lookup), std::pair("get   ", &measurements::get)}) {
     const auto times = latencies(ended, part);

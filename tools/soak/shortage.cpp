@@ -17,6 +17,8 @@ namespace {
 constinit std::atomic<unsigned> memory_one_in{0};
 constinit std::atomic<bool> threads_are_short{false};
 constinit std::atomic<bool> obeyed{false};
+constinit std::atomic<std::uint64_t> refused_memory{0};
+constinit std::atomic<std::uint64_t> refused_threads{0};
 
 constinit thread_local unsigned exemptions = 0;
 constinit thread_local std::uint64_t drawn = 0;
@@ -45,10 +47,20 @@ bool shortage::refuses_memory() noexcept {
   const auto one_in = memory_one_in.load(std::memory_order_relaxed);
   if (one_in == 0 || exemptions > 0 || detail::current_process == nullptr) [[likely]]
     return false;
-  return is_of_the_tree(*detail::current_process) && draw() % one_in == 0;
+  if (!is_of_the_tree(*detail::current_process) || draw() % one_in != 0) return false;
+  refused_memory.fetch_add(1, std::memory_order_relaxed);
+  return true;
 }
 
-bool shortage::refuses_threads() noexcept { return threads_are_short.load(std::memory_order_relaxed); }
+bool shortage::refuses_threads() noexcept {
+  if (!threads_are_short.load(std::memory_order_relaxed)) return false;
+  refused_threads.fetch_add(1, std::memory_order_relaxed);
+  return true;
+}
+
+std::uint64_t shortage::memory_refusals() noexcept { return refused_memory.load(std::memory_order_relaxed); }
+
+std::uint64_t shortage::thread_refusals() noexcept { return refused_threads.load(std::memory_order_relaxed); }
 
 bool shortage::is_obeyed_from_now_on() noexcept {
   obeyed.store(true, std::memory_order_relaxed);

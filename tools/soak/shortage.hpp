@@ -1,6 +1,8 @@
 // What the program is short of, and who feels it.
 #pragma once
 
+#include <cstdint>
+
 namespace kv::soak {
 
 /// Says what there is too little of. Refuses nothing itself: the program's operator new and pthread_create ask it, those
@@ -19,6 +21,10 @@ class shortage {
   static bool refuses_memory() noexcept;
   /// Asked by who starts a thread.
   static bool refuses_threads() noexcept;
+
+  /// Return how often that was refused.
+  static std::uint64_t memory_refusals() noexcept;
+  static std::uint64_t thread_refusals() noexcept;
 
   /// The program has an operator new and a pthread_create that ask. Called before main().
   static bool is_obeyed_from_now_on() noexcept;

@@ -53,7 +53,7 @@ soak::soak(const settings& chosen, findings& found)
       threads_.emplace_back([each] { each->run(); });
     }
   }
-  const killer::surroundings world{home_, keeper_, kills_, restarts_, pace_, found_, ears_, chosen.kills_only};
+  const killer::surroundings world{home_, keeper_, kills_, restarts_, pace_, found_, ears_, chosen.shortages};
   threads_.emplace_back([world, seed = chosen.seed] { killer(world, seed).run(); });
 }
 

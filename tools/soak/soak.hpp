@@ -21,7 +21,7 @@ struct settings {
   std::uint64_t seed = 0;
   unsigned clients = 2 * runtime_options{}.threads;  ///< every other one is a process
   unsigned threads = runtime_options{}.threads;      ///< of the runtime
-  bool kills_only = false;                           ///< nothing runs short
+  std::vector<part> shortages{part::stacks, part::memory, part::threads};
 };
 
 /// What has been done so far.

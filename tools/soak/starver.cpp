@@ -10,7 +10,6 @@ namespace kv::soak {
 
 namespace {
 
-constexpr std::array shortages{part::stacks, part::memory, part::threads};
 constexpr unsigned longest = 20;  // units of work
 
 }  // namespace
@@ -58,10 +57,13 @@ void hogs::release() {
 // Shortages ------------------------------------------------------------------------------------------------------
 
 void starver::run_short_of_each() {
-  for (const auto what : shortages) run_short_of(what);
+  for (const auto what : in_.shortages) run_short_of(what);
 }
 
-void starver::run_short_of_one() { run_short_of(shortages.at(pick(shortages.size()))); }
+void starver::run_short_of_one() {
+  if (in_.shortages.empty()) return;
+  run_short_of(in_.shortages.at(pick(static_cast<unsigned>(in_.shortages.size()))));
+}
 
 void starver::run_short_of(part what) {
   if (what == part::stacks) return run_short_of_stacks();
