@@ -87,7 +87,6 @@ std::optional<ref<bucket>> client::look_up(record& r) {
   if (r.is_shared) {
     r.who = found.value_or(ref<bucket>());
   } else if (found && *found != r.who) {
-    r.is_open = false;  // it has done its work, and no more than this
     if (!r.unsettled) wrong(r, "lookup answers " + to_string(found->id()) + ", which nobody created");
     adopt(r, *found, r.unsettled.value_or(then));
   } else if (!found && r.who) {
@@ -98,7 +97,6 @@ std::optional<ref<bucket>> client::look_up(record& r) {
 }
 
 void client::create(record& r) {
-  if (!is_settled(r)) return;
   const auto start = in_.kills.now();
   try {
     return try_to_create(r, start);
@@ -106,40 +104,31 @@ void client::create(record& r) {
     if (!in_.kills.may_have_ended_since(start, part::buckets)) {
       wrong(r, std::string("create: ") + e.what() + "; " + in_.kills.text(start));
     }
+    r.is_open = false;
   } catch (const call_error& e) {
     if (!in_.kills.may_have_ended_since(start, part::registry) || e.why() == call_error::code::timeout) {
       wrong(r, std::string("create: ") + e.what() + "; " + in_.kills.text(start));
     }
+    r.is_open = false;
   } catch (const out_of_stacks&) {
     no_stack(r, "create", start);
     r.is_open = true;
   }
   // Whoever failed is dead, or has said that there is none: what the table says now is what it has come to.
-  r.unsettled = start;
+  if (!r.unsettled) r.unsettled = start;
   look_up(r);
 }
 
 void client::try_to_create(record& r, const calamities::moment& start) {
-  adopt(r, world_->tree.registry.create(r.name), start);
-}
-
-/// Before it creates a bucket again: is through with the create that it could not wait for, if there is one.
-bool client::is_settled(record& r) {
-  if (!r.is_open) return true;
-  const auto then = in_.kills.now();
-  try {
-    // Answered after what was asked of the same registry before; and another's is dead.
-    const auto server = in_.home.whereis<registry_server>("kv.registry");
-    if (server) server->call([](registry_server&) {});
-  } catch (const call_error& e) {
-    if (e.why() == call_error::code::timeout) wrong(r, std::string("barrier: ") + e.what());
-  } catch (const out_of_stacks&) {
-    no_stack(r, "barrier", then);
-    return false;
-  }
+  if (!r.is_open) return adopt(r, world_->tree.registry.create(r.name), start);
+  // Not by way of the table: an answer of the registry's own says that it is through with what it was asked before.
+  const auto server = in_.home.whereis<registry_server>("kv.registry");
+  if (!server) throw call_error("kv.registry");
+  const auto made = server->call(&registry_server::create, r.name);
+  if (!made) throw registry_error("there is no bucket supervisor");
+  adopt(r, *made, r.unsettled.value_or(start));
   r.is_open = false;
-  look_up(r);
-  return true;
+  r.unsettled.reset();
 }
 
 /// A request could not be waited for.

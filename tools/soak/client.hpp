@@ -85,7 +85,6 @@ class client {
   std::optional<ref<bucket>> look_up(record& r);
   void create(record& r);
   void try_to_create(record& r, const calamities::moment& start);
-  bool is_settled(record& r);
   void adopt(record& r, ref<bucket> who, const calamities::moment& start);
   void get(record& r);
   void put(record& r);
