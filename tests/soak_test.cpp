@@ -1,9 +1,11 @@
 // Promises under test: the soak test counts durations as they are, tells which events are missing, knows which kills may
-// excuse a failure, and finds what stays mapped. It is of no use if it cannot fail.
+// and which shortages may excuse a failure, and finds what stays mapped. It is of no use if it cannot fail.
 #include <doctest/doctest.h>
 
+#include <atomic>
 #include <filesystem>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include <sys/mman.h>
@@ -11,10 +13,13 @@
 #include <kv/detail/cells.hpp>
 #include <kv/testing.hpp>
 #include <soak/calamities.hpp>
+#include <soak/client.hpp>
 #include <soak/event_log.hpp>
+#include <soak/excuses.hpp>
 #include <soak/histogram.hpp>
 #include <soak/progress.hpp>
 #include <soak/resources.hpp>
+#include <soak/shortage.hpp>
 
 #include "exploring.hpp"
 
@@ -55,6 +60,21 @@ class mapped {
  private:
   std::size_t size_;
   void* memory_;
+};
+
+/// A tree and one client, which works when it is told to.
+struct world_of_one {
+  std::vector<std::string> said;
+  kv::soak::findings found{[this](const std::string& text) { said.push_back(text); }};
+  calamities kills;
+  kv::soak::restart_log restarts;
+  kv::soak::hearing ears;
+  kv::soak::pacemaker pace;
+  std::atomic<bool> is_over{false};
+  kv::runtime home{{.threads = 2}};
+  kv::ref<kv::soak::keeper> keeper =
+      home.spawn<kv::soak::keeper>(kv::soak::keeper::surroundings{home, found, kills, restarts, ears});
+  kv::soak::client one{{home, keeper, kills, found, pace, is_over}, 0, 1, false};
 };
 
 constexpr const char* large_pages = "/sys/kernel/mm/transparent_hugepage";
@@ -163,7 +183,99 @@ TEST_CASE("a kill excuses what failed while it was under way, and nothing before
   CHECK(kills.any_since(before));
   CHECK(kills.any_since(meanwhile, part::registry));
   CHECK_FALSE(kills.any_since(kills.now()));
-  CHECK(kills.count() == 1);
+  CHECK(kills.kills() == 1);
+  CHECK(kills.shortages() == 0);
+}
+
+TEST_CASE("a shortage of memory excuses the end of every part while it lasts, one of stacks or threads that of none") {
+  calamities kills;
+  const auto before = kills.now();
+  const auto excused = [&](const calamities::moment& then) {
+    int result = 0;
+    for (const auto each : {part::events, part::buckets, part::registry, part::tree}) {
+      if (kills.may_have_ended_since(then, each)) ++result;
+    }
+    return result;
+  };
+  for (const auto each : {part::stacks, part::threads}) {
+    kills.begin(each);
+    CHECK(excused(before) == 0);
+    kills.end(each);
+  }
+  kills.begin(part::memory);
+  CHECK(excused(before) == 4);
+  kills.end(part::memory);
+  CHECK(excused(before) == 4);
+  CHECK(excused(kills.now()) == 0);
+  CHECK(kills.shortages() == 3);
+  CHECK(kills.kills() == 0);
+}
+
+TEST_CASE("a report is excused by the calamities that may cause it, while they last") {
+  using kv::soak::may_be_reported;
+  const kv::report crash = kv::crash_report{};
+  const kv::report oddity = kv::oddity_report{};
+  const kv::report removal = kv::handler_report{};
+  const kv::report never = kv::unhandled_report{};
+  const auto excused = [&](const calamities& kills) {
+    std::string result;
+    if (may_be_reported(kills, crash)) result += "crash ";
+    if (may_be_reported(kills, oddity)) result += "oddity ";
+    if (may_be_reported(kills, removal)) result += "removal ";
+    if (may_be_reported(kills, never)) result += "never ";
+    return result;
+  };
+  const std::vector<std::pair<part, std::string>> expected{
+      {part::events, ""},         {part::buckets, ""},           {part::registry, ""},
+      {part::stacks, ""},         {part::tree, "crash oddity "}, {part::memory, "crash oddity removal "},
+      {part::threads, "removal "}};
+  calamities kills;
+  for (const auto& [what, text] : expected) {
+    CAPTURE(static_cast<int>(what));
+    kills.begin(what);
+    CHECK(excused(kills) == text);
+    kills.end(what);
+    CHECK(excused(kills).empty());
+  }
+}
+
+TEST_CASE("memory is short for the tree's own processes alone, and not where they work for the model" *
+          doctest::test_suite("needs threads")) {
+  using kv::soak::shortage;
+  kv::runtime home({.threads = 1});
+  const auto holder = home.spawn<kv::bucket>();
+  const auto stranger = kv::agent<int>::start(home, [] { return 0; });
+  const auto ask_twice = [] {
+    const bool first = shortage::refuses_memory();
+    const shortage::exemption of_the_model;
+    return std::pair(first, shortage::refuses_memory());
+  };
+  const auto ask = [&] {
+    return std::pair(holder.call([&](kv::bucket&) { return ask_twice(); }),
+                     stranger.get([&](int) { return ask_twice(); }));
+  };
+  const std::pair nothing{false, false};
+  CHECK(ask() == std::pair(nothing, nothing));
+  shortage::of_memory(1);
+  const auto answers = ask();
+  const bool outside = shortage::refuses_memory();
+  shortage::of_memory(0);
+  CHECK(answers == std::pair(std::pair(true, false), nothing));
+  CHECK_FALSE(outside);
+  CHECK(ask() == std::pair(nothing, nothing));
+}
+
+TEST_CASE("a value that a bucket has lost is found while stacks are short" * doctest::test_suite("needs threads")) {
+  world_of_one w;
+  w.kills.begin(part::stacks);
+  w.one.work();
+  CHECK(w.said == std::vector<std::string>{});
+  // Behind the client's back.
+  for (const auto& [name, bucket] : w.keeper.call(&kv::soak::keeper::current).tree.registry.list()) {
+    for (const auto& key : bucket.call(&kv::bucket::keys)) bucket.call(&kv::bucket::erase, key);
+  }
+  w.one.work();
+  CHECK(w.found.lost_count() > 0);
 }
 
 // Sanitizers map memory of their own.

@@ -1,4 +1,4 @@
-// What was killed, so that it can be said who may have noticed.
+// What was killed or ran short, so that it can be said who may have noticed.
 #pragma once
 
 #include <array>
@@ -9,15 +9,26 @@
 
 namespace kv::soak {
 
-/// What the killer kills.
-enum class part : std::uint8_t { events, buckets, registry, tree };
-inline constexpr std::size_t part_count = 4;
+/// What the killer kills, and what it makes short.
+enum class part : std::uint8_t { events, buckets, registry, tree, stacks, memory, threads };
+inline constexpr std::size_t part_count = 7;
 
-/// Counts each kill twice: before it begins, and when what was killed is back. One writer; any reader. Sequentially
-/// consistent, so that a failure that a kill has caused is never seen before the kill is.
+/// Counts each calamity twice: before it begins, and when what was killed or short is back. Any thread. Sequentially
+/// consistent, so that a failure that a calamity has caused is never seen before the calamity is.
+///
+/// What may be excused by what:
+///
+///   calamity                | what may fail meanwhile
+///   ----------------------- | ------------------------------------------------------------------------------------------
+///   events, buckets,        | that part has ended, and what can do nothing without it
+///   registry                |
+///   tree                    | every part has ended, and the tables are gone
+///   stacks                  | a process's own call that has to wait: out_of_stacks. Nothing of the tree, no plain thread
+///   memory                  | every part has ended, crashed with what it was doing, as when the tree is killed
+///   threads                 | nobody can add a handler, and a handler whose process has ended is removed, and reported
 class calamities {
  public:
-  /// The kills that were over at some time.
+  /// The calamities that were over at some time.
   struct moment {
     std::array<std::uint64_t, part_count> over{};
   };
@@ -39,15 +50,21 @@ class calamities {
     }
     return false;
   }
-  std::uint64_t count() const noexcept {
-    std::uint64_t result = 0;
-    for (const auto& each : begun_) result += each;
-    return result;
+  bool is_under_way(part what) const noexcept { return any_since(now(), what); }
+  /// Tells whether that part of the tree, or the whole, may have ended since: it was killed, or the tree was, or there
+  /// was no memory for it.
+  bool may_have_ended_since(const moment& then, part what) const noexcept {
+    return any_since(then, what) || any_since(then, part::tree) || any_since(then, part::memory);
   }
+
+  std::uint64_t kills() const noexcept { return sum(0, first_shortage); }
+  std::uint64_t shortages() const noexcept { return sum(first_shortage, part_count); }
+  std::uint64_t count(part what) const noexcept { return begun_[index(what)]; }
   /// For whoever reads a finding.
   std::string text(const moment& then) const {
-    static constexpr std::array<const char*, part_count> names{"events", "buckets", "registry", "tree"};
-    std::string result = "kills over then/begun by now:";
+    static constexpr std::array<const char*, part_count> names{"events", "buckets", "registry", "tree",
+                                                               "stacks", "memory",  "threads"};
+    std::string result = "calamities over then/begun by now:";
     for (std::size_t i = 0; i < part_count; ++i) {
       result += std::string(" ") + names[i] + " " + std::to_string(then.over[i]) + "/" + std::to_string(begun_[i]);
     }
@@ -56,6 +73,13 @@ class calamities {
 
  private:
   static constexpr std::size_t index(part what) noexcept { return static_cast<std::size_t>(what); }
+  static constexpr auto first_shortage = static_cast<std::size_t>(part::stacks);
+
+  std::uint64_t sum(std::size_t from, std::size_t to) const noexcept {
+    std::uint64_t result = 0;
+    for (auto i = from; i < to; ++i) result += begun_[i];
+    return result;
+  }
 
   std::array<std::atomic<std::uint64_t>, part_count> begun_{};
   std::array<std::atomic<std::uint64_t>, part_count> over_{};

@@ -19,8 +19,8 @@ bool is_table_gone(const table_error& e) { return e.why() == table_error::code::
 
 }  // namespace
 
-client::client(const surroundings& where, unsigned number, std::uint64_t seed)
-    : in_(where), number_(number), random_(seed + number) {
+client::client(const surroundings& where, unsigned number, std::uint64_t seed, bool is_process)
+    : in_(where), number_(number), is_process_(is_process), random_(seed + number) {
   for (unsigned i = 0; i < own_names; ++i) {
     records_.push_back({.name = "own-" + std::to_string(number) + '-' + std::to_string(i)});
   }
@@ -30,19 +30,26 @@ client::client(const surroundings& where, unsigned number, std::uint64_t seed)
 }
 
 void client::run() {
+  while (!in_.is_over) work();
+}
+
+void client::work() {
   refresh();
-  for (unsigned done = 1; !in_.is_over; ++done) {
+  for (unsigned i = 0; i < unit_of_work && world_ && !in_.is_over; ++i) {
     step();
-    measured_.operations.store(done, std::memory_order_relaxed);
-    if (done % unit_of_work != 0) continue;
-    in_.pace.work_done();
-    refresh();  // and gives way: a process that only talks to leaves never waits, and nobody takes its thread from it
+    measured_.operations.store(++done_, std::memory_order_relaxed);
   }
+  in_.pace.work_done();
 }
 
 void client::refresh() {
-  world_taken_ = in_.kills.now();
-  world_ = in_.keeper.call_for(infinity, &keeper::current);
+  const auto then = in_.kills.now();
+  try {
+    world_ = in_.keeper.call_for(infinity, &keeper::current);
+    world_taken_ = then;
+  } catch (const out_of_stacks& e) {
+    if (!is_process_ || !in_.kills.any_since(then, part::stacks)) in_.found.wrong(std::string("refresh: ") + e.what());
+  }
 }
 
 void client::step() {
@@ -50,7 +57,7 @@ void client::step() {
   try {
     operate(r);
   } catch (const table_error& e) {
-    if (!is_table_gone(e) || !in_.kills.any_since(world_taken_, part::tree))
+    if (!is_table_gone(e) || !in_.kills.may_have_ended_since(world_taken_, part::tree))
       wrong(r, std::string("table: ") + e.what());
     refresh();
   } catch (const std::exception& e) {
@@ -85,30 +92,49 @@ std::optional<ref<bucket>> client::look_up(record& r) {
   } else if (!found && r.who) {
     see_dead(r, "lookup finds nothing");
   }
-  r.unsettled.reset();
+  if (!r.is_open) r.unsettled.reset();
   return found;
 }
 
 void client::create(record& r) {
   const auto start = in_.kills.now();
-  std::string failure;
   try {
-    return adopt(r, world_->tree.registry.create(r.name), start);
+    return try_to_create(r, start);
   } catch (const registry_error& e) {
-    failure = e.what();
-    if (!in_.kills.any_since(start, part::buckets) && !in_.kills.any_since(start, part::tree)) {
-      wrong(r, "create: " + failure + "; " + in_.kills.text(start));
+    if (!in_.kills.may_have_ended_since(start, part::buckets)) {
+      wrong(r, std::string("create: ") + e.what() + "; " + in_.kills.text(start));
     }
+    r.is_open = false;
   } catch (const call_error& e) {
-    failure = e.what();
-    const bool was_killed = in_.kills.any_since(start, part::registry) || in_.kills.any_since(start, part::tree);
-    if (!was_killed || e.why() == call_error::code::timeout) {
-      wrong(r, "create: " + failure + "; " + in_.kills.text(start));
+    if (!in_.kills.may_have_ended_since(start, part::registry) || e.why() == call_error::code::timeout) {
+      wrong(r, std::string("create: ") + e.what() + "; " + in_.kills.text(start));
     }
+    r.is_open = false;
+  } catch (const out_of_stacks&) {
+    no_stack(r, "create", start);
+    r.is_open = true;
   }
   // Whoever failed is dead, or has said that there is none: what the table says now is what it has come to.
-  r.unsettled = start;
+  if (!r.unsettled) r.unsettled = start;
   look_up(r);
+}
+
+void client::try_to_create(record& r, const calamities::moment& start) {
+  if (!r.is_open) return adopt(r, world_->tree.registry.create(r.name), start);
+  // Not by way of the table: an answer of the registry's own says that it is through with what it was asked before.
+  const auto server = in_.home.whereis<registry_server>("kv.registry");
+  if (!server) throw call_error("kv.registry");
+  const auto made = server->call(&registry_server::create, r.name);
+  if (!made) throw registry_error("there is no bucket supervisor");
+  adopt(r, *made, r.unsettled.value_or(start));
+  r.is_open = false;
+  r.unsettled.reset();
+}
+
+/// A request could not be waited for.
+void client::no_stack(const record& r, const char* verb, const calamities::moment& then) {
+  if (is_process_ && in_.kills.any_since(then, part::stacks)) return;
+  wrong(r, std::string(verb) + ": out of stacks; " + in_.kills.text(then));
 }
 
 void client::adopt(record& r, ref<bucket> who, const calamities::moment& start) {
@@ -123,30 +149,35 @@ void client::adopt(record& r, ref<bucket> who, const calamities::moment& start) 
 
 // Buckets --------------------------------------------------------------------------------------------------------
 
-/// Talks to the bucket, if it is known, and finds out why it does not answer.
+/// Talks to the bucket, if it is known, and finds out why it does not answer. False when it may answer later.
 template <class F>
-void client::talk(record& r, const char* verb, F conversation) {
-  if (!r.who) return;
+bool client::talk(record& r, const char* verb, F conversation) {
+  if (!r.who) return true;
+  const auto then = in_.kills.now();
   try {
     conversation();
   } catch (const call_error& e) {
     const bool says_dead = e.why() == call_error::code::noproc || e.why() == call_error::code::exited;
     if (!says_dead) wrong(r, std::string(verb) + ": " + e.what());
     if (says_dead) see_dead(r, e.what());
+  } catch (const out_of_stacks&) {
+    no_stack(r, verb, then);
+    return false;
   }
+  return true;
 }
 
 void client::see_dead(record& r, const char* how) {
   // Where the whole tree was killed, the next one may be there before the last bucket of the old one has heard of it.
-  const bool may_live = in_.kills.any_since(r.born, part::tree);
+  const bool may_live = in_.kills.may_have_ended_since(r.born, part::tree);
   if (r.who.alive() && !may_live) wrong(r, std::string(how) + ", but the bucket lives");
-  const bool was_killed = in_.kills.any_since(r.born, part::buckets) || in_.kills.any_since(r.born, part::tree);
-  if (!r.is_shared && !r.is_doomed && !was_killed) {
+  if (!r.is_shared && !r.is_doomed && !in_.kills.may_have_ended_since(r.born, part::buckets)) {
     in_.found.lost(std::string(how) + ", and nobody has killed the bucket; " + describe(r));
   }
   r.dead = r.who;
   r.who = {};
   r.content.clear();
+  r.unsure.clear();
   r.is_doomed = false;
 }
 
@@ -160,6 +191,7 @@ void client::get(record& r) {
     const auto said = r.who.call(&bucket::get, key);
     measure(measured_.get, start, then);
     judge(r, key, said);
+    settle(r, key, said);
   });
 }
 
@@ -170,35 +202,54 @@ void client::judge(const record& r, const std::string& key, const std::optional<
   }
   const auto entry = r.content.find(key);
   const auto expected = entry == r.content.end() ? std::nullopt : std::optional(entry->second);
-  if (said == expected) return;
+  const auto [first, last] = r.unsure.equal_range(key);
+  if (said == expected || std::any_of(first, last, [&](const auto& other) { return other.second == said; })) return;
   const auto text =
       key + " answers '" + said.value_or("(nothing)") + "', expected '" + expected.value_or("(nothing)") + "'";
   if (expected && !said) return in_.found.lost(text + "; " + describe(r));
   wrong(r, text);
 }
 
+/// It is known what the key holds.
+void client::settle(record& r, const std::string& key, const std::optional<std::string>& value) {
+  if (r.is_shared) return;
+  r.unsure.erase(key);
+  if (value) {
+    r.content[key] = *value;
+  } else {
+    r.content.erase(key);
+  }
+}
+
 void client::put(record& r) {
   const auto key = some_key();
-  talk(r, "put", [&] {
-    const auto value = fresh_value(r, key);
+  const auto value = fresh_value(r, key);
+  const bool is_sure = talk(r, "put", [&] {
     r.who.call(&bucket::put, key, value);
-    if (!r.is_shared) r.content[key] = value;
+    settle(r, key, value);
   });
+  if (!is_sure && !r.is_shared) r.unsure.emplace(key, value);
 }
 
 void client::erase(record& r) {
   const auto key = some_key();
-  talk(r, "erase", [&] {
+  const bool is_sure = talk(r, "erase", [&] {
     judge(r, key, r.who.call(&bucket::erase, key));
-    r.content.erase(key);
+    settle(r, key, std::nullopt);
   });
+  if (!is_sure && !r.is_shared) r.unsure.emplace(key, std::nullopt);
 }
 
 void client::inspect(record& r) {
   talk(r, "keys", [&] {
-    const auto keys = r.who.call(&bucket::keys);
+    auto keys = r.who.call(&bucket::keys);
     if (r.is_shared) return;
-    if (!std::ranges::equal(keys, r.content, {}, {}, [](const auto& entry) -> auto& { return entry.first; })) {
+    std::vector<std::string> expected;
+    for (const auto& [key, value] : r.content) expected.push_back(key);
+    for (auto* const each : {&keys, &expected}) {
+      std::erase_if(*each, [&](const auto& key) { return r.unsure.contains(key); });
+    }
+    if (keys != expected) {
       wrong(r, "the keys of the bucket, which are " + std::to_string(keys.size()) + ", are others");
     }
   });

@@ -2,6 +2,8 @@
 
 #include <array>
 
+#include "soak/starver.hpp"
+
 namespace kv::soak {
 
 namespace {
@@ -13,54 +15,41 @@ const char* id_of(part what) { return child_ids.at(static_cast<std::size_t>(what
 
 }  // namespace
 
-void restart_log::note(const restart_report& entry) {
-  if (!entry.new_pid) return;  // it is tried again
-  ++count_;
-  const std::lock_guard lock(mutex_);
-  is_back_[entry.child] = true;
-  changed_.notify_all();
+std::vector<part> killer::kill(const surroundings& where, const std::vector<part>& victims) {
+  std::vector<child_info> children;
+  try {
+    const auto world = where.keeper.call_for(infinity, &keeper::current);
+    children = world.tree.root.call_for(infinity, &supervisor::which_children);
+  } catch (const call_error&) {
+    return {};  // it has ended, which the keeper says
+  }
+  for (const auto victim : victims) {
+    where.restarts.forget(id_of(victim));
+    where.kills.begin(victim);
+  }
+  for (const auto victim : victims) {
+    where.home.exit(children.at(static_cast<std::size_t>(victim)).who, exit_reason::kill);
+  }
+  return victims;
 }
 
-void restart_log::forget(const std::string& child) {
-  const std::lock_guard lock(mutex_);
-  is_back_[child] = false;
-}
-
-void restart_log::await(const std::string& child) {
-  std::unique_lock lock(mutex_);
-  changed_.wait(lock, [&] { return is_back_[child]; });
-}
-
-void pacemaker::work_done() {
-  const std::lock_guard lock(mutex_);
-  ++units_;
-  changed_.notify_all();
-}
-
-void pacemaker::close() {
-  const std::lock_guard lock(mutex_);
-  is_closed_ = true;
-  changed_.notify_all();
-}
-
-bool pacemaker::await(unsigned units) {
-  std::unique_lock lock(mutex_);
-  changed_.wait(lock, [&, enough = units_ + units] { return is_closed_ || units_ >= enough; });
-  return !is_closed_;
+void killer::await_return(const surroundings& where, const std::vector<part>& victims) {
+  for (const auto victim : victims) {
+    where.restarts.await(id_of(victim));
+    where.kills.end(victim);
+  }
 }
 
 void killer::run() {
   constexpr unsigned longest_peace = 100;  // units of work
-  while (in_.pace.await(1 + pick(longest_peace))) strike();
+  starver other(in_, random_());
+  other.run_short_of_each();
+  while (in_.pace.await(1 + pick(longest_peace))) strike(other);
 }
 
-void killer::strike() {
-  if (pick(50) == 0) {
-    in_.kills.begin(part::tree);
-    const bool by_force = pick(2) == 0;
-    in_.keeper.call_for(infinity, &keeper::renew, by_force);
-    return in_.kills.end(part::tree);
-  }
+void killer::strike(starver& other) {
+  if (pick(8) == 0) return other.run_short_of_one();
+  if (pick(50) == 0) return kill_tree();
   if (pick(4) == 0) {
     std::vector<part> victims{part::events, part::buckets, part::registry};
     victims.erase(victims.begin() + pick(3));
@@ -71,18 +60,11 @@ void killer::strike() {
   for (unsigned i = 0; i < times; ++i) kill_parts({victim});
 }
 
-void killer::kill_parts(const std::vector<part>& victims) {
-  const auto world = in_.keeper.call_for(infinity, &keeper::current);
-  const auto children = world.tree.root.call_for(infinity, &supervisor::which_children);
-  for (const auto victim : victims) {
-    in_.restarts.forget(id_of(victim));
-    in_.kills.begin(victim);
-  }
-  for (const auto victim : victims) in_.home.exit(children.at(static_cast<std::size_t>(victim)).who, exit_reason::kill);
-  for (const auto victim : victims) {
-    in_.restarts.await(id_of(victim));
-    in_.kills.end(victim);
-  }
+void killer::kill_tree() {
+  in_.kills.begin(part::tree);
+  const bool by_force = pick(2) == 0;
+  in_.keeper.call_for(infinity, &keeper::renew, by_force);
+  in_.kills.end(part::tree);
 }
 
 }  // namespace kv::soak

@@ -1,5 +1,8 @@
-// The program kv_soak: clients that use a tree at random while parts of it are killed, and a model that every answer is
-// compared with. Runs until its time is over or it is interrupted; the exit status tells whether all was well.
+// The program kv_soak: clients that use a tree at random while parts of it are killed and what it needs runs short, and
+// a model that every answer is compared with. Runs until its time is over or it is interrupted; the exit status tells
+// whether all was well.
+#include <malloc.h>
+
 #include <CLI/CLI.hpp>
 #include <chrono>
 #include <csignal>
@@ -7,9 +10,13 @@
 #include <exception>
 #include <initializer_list>
 #include <iostream>
+#include <map>
 #include <random>
+#include <sstream>
+#include <stdexcept>
 #include <string>
 #include <thread>
+#include <vector>
 
 #include "soak/progress.hpp"
 #include "soak/resources.hpp"
@@ -19,6 +26,28 @@ namespace kv::soak {
 namespace {
 
 constexpr double max_minutes = 1e6;  // two years
+
+const std::map<std::string, part> shortage_names{
+    {"stacks", part::stacks}, {"memory", part::memory}, {"threads", part::threads}};
+
+// Returns what "stacks,memory" names; nothing for "none". Throws std::out_of_range.
+std::vector<part> read_shortages(const std::string& text) {
+  std::vector<part> result;
+  if (text == "none") return result;
+  std::istringstream words(text);
+  for (std::string word; std::getline(words, word, ',');) result.push_back(shortage_names.at(word));
+  return result;
+}
+
+// Returns what is wrong with it, as CLI::Validator wants it.
+std::string is_a_list_of_shortages(const std::string& text) {
+  try {
+    read_shortages(text);
+    return {};
+  } catch (const std::out_of_range&) {
+    return "'" + text + "' is neither none nor a list of stacks, memory, threads";
+  }
+}
 
 // Throws CLI::Error, also for --help.
 settings read_arguments(CLI::App& app, int argc, char** argv) {
@@ -31,7 +60,11 @@ settings read_arguments(CLI::App& app, int argc, char** argv) {
       ->check(CLI::Range(1U, 1024U));
   app.add_option("--threads", chosen.threads, "Threads of the runtime; one for each core by default")
       ->check(CLI::Range(1U, 1024U));
+  std::string shortages = "stacks,memory,threads";
+  app.add_option("--shortages", shortages, "What may run short: all of " + shortages + " by default, or none")
+      ->check(CLI::Validator(is_a_list_of_shortages, ""));
   app.parse(argc, argv);
+  chosen.shortages = read_shortages(shortages);
   // Not by CLI::Range, which lets "nan" through.
   if (chosen.minutes > 0 && chosen.minutes <= max_minutes) return chosen;
   throw CLI::ValidationError("--minutes", "Value not in range more than 0 to 1000000");
@@ -121,7 +154,13 @@ bool soak_and_judge(const settings& chosen) {
 }  // namespace kv::soak
 
 int main(int argc, char** argv) {
-  CLI::App app("Uses a kv tree at random while parts of it are killed, and checks every answer.", "soak");
+  // Fewer than there are threads from the beginning: then one thread more maps no arena that would pass for a leak.
+  mallopt(M_ARENA_MAX, 4);
+  CLI::App app(
+      "Uses a kv tree at random while parts of it are killed and stacks, memory and threads run short, and checks "
+      "every "
+      "answer.",
+      "soak");
   try {
     return kv::soak::soak_and_judge(kv::soak::read_arguments(app, argc, argv)) ? 0 : 1;
   } catch (const CLI::Success& help) {

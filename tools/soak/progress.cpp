@@ -5,6 +5,7 @@
 #include <string_view>
 
 #include "soak/resources.hpp"
+#include "soak/shortage.hpp"
 
 namespace kv::soak {
 
@@ -46,7 +47,8 @@ std::string duration_text(std::uint64_t nanoseconds) {
 }
 
 void progress::print_heading() {
-  out_ << "elapsed, operations/s, kills, restarts, p50/p99/p99.9/max of lookup and get (in brackets while things die), "
+  out_ << "elapsed, operations/s, kills, shortages, restarts, p50/p99/p99.9/max of lookup and get (in brackets while "
+          "things die), "
           "resident memory\n";
 }
 
@@ -57,9 +59,9 @@ void progress::print_line(const soak& running) {
   const auto get = latencies(running, &measurements::get);
   const auto speed = static_cast<double>(done.operations - last_operations_) / seconds(now - last_);
   out_ << std::fixed << std::setprecision(0) << std::setw(4) << seconds(now - start_) << "s  " << std::setw(8) << speed
-       << "/s  " << done.kills << " kills  " << done.restarts << " restarts  lookup " << lookup[0] << " (" << lookup[1]
-       << ")  get " << get[0] << " (" << get[1] << ")  " << std::setprecision(1)
-       << static_cast<double>(resident_memory()) / mebibyte << " MiB" << std::endl;
+       << "/s  " << done.kills << " kills  " << done.shortages << " shortages  " << done.restarts
+       << " restarts  lookup " << lookup[0] << " (" << lookup[1] << ")  get " << get[0] << " (" << get[1] << ")  "
+       << std::setprecision(1) << static_cast<double>(resident_memory()) / mebibyte << " MiB" << std::endl;
   last_ = now;
   last_operations_ = done.operations;
 }
@@ -69,7 +71,9 @@ void progress::print_end(const soak& ended) {
   const auto time = seconds(clock::now() - start_);
   out_ << "\noperations          " << done.operations << " in " << std::fixed << std::setprecision(1) << time << "s, "
        << std::setprecision(0) << static_cast<double>(done.operations) / time << "/s\n"
-       << "kills               " << done.kills << "\nrestarts            " << done.restarts << '\n';
+       << "kills               " << done.kills << "\nshortages           " << done.shortages
+       << ", which refused memory " << shortage::memory_refusals() << " times, a thread " << shortage::thread_refusals()
+       << " times\nrestarts            " << done.restarts << '\n';
   for (const auto& [name, part] :
        {std::pair("lookup", &measurements::lookup), std::pair("get   ", &measurements::get)}) {
     const auto times = latencies(ended, part);

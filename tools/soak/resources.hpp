@@ -9,6 +9,9 @@ namespace kv::soak {
 /// in the list of mappings.
 inline constexpr std::size_t stack_size = 68 * 4096;
 
+/// How many stacks there are for processes that are blocked.
+inline constexpr std::size_t max_stacks = 256;
+
 /// The mappings of this process.
 struct mappings {
   /// But for those advised to be on large pages: slabs of rows, which may stay, and arrays of 2 MiB and more.

@@ -21,12 +21,14 @@ struct settings {
   std::uint64_t seed = 0;
   unsigned clients = 2 * runtime_options{}.threads;  ///< every other one is a process
   unsigned threads = runtime_options{}.threads;      ///< of the runtime
+  std::vector<part> shortages{part::stacks, part::memory, part::threads};
 };
 
 /// What has been done so far.
 struct figures {
   std::uint64_t operations = 0;
   std::uint64_t kills = 0;
+  std::uint64_t shortages = 0;
   std::uint64_t restarts = 0;
 };
 
@@ -56,11 +58,13 @@ class soak {
  private:
   void hear(const report& entry);
   void end_clients();
+  std::size_t count_leaked_processes();
   std::size_t end_buckets();
 
   findings& found_;
   calamities kills_;
   restart_log restarts_;
+  hearing ears_;
   pacemaker pace_;
   std::atomic<bool> is_over_{false};
   std::vector<std::unique_ptr<client>> clients_;  // before the runtime, whose processes use them

@@ -215,19 +215,28 @@ class hash_rows {
     for (;;) {
       auto* const all = world_.load(std::memory_order_acquire);
       if (all == nullptr) return 0;
-      const auto held = lock_all(*all);
+      const lock_of_all held(*all);
       if (!is_current(all)) continue;
       std::size_t total = 0;
       for (const auto& s : all->shards) total += of_shard(s);
       return total;
     }
   }
-  static std::vector<lock> lock_all(world& all) {
-    std::vector<lock> result;
-    result.reserve(shard_count);
-    for (auto& s : all.shards) result.emplace_back(s.mutex);  // (H2)
-    return result;
-  }
+  /// Holds the locks of all shards. Allocates nothing: the death of an owner takes them, too.
+  class lock_of_all {
+   public:
+    explicit lock_of_all(world& all) : all_(all) {
+      for (auto& s : all_.shards) s.mutex.lock();  // (H2)
+    }
+    lock_of_all(const lock_of_all&) = delete;
+    lock_of_all& operator=(const lock_of_all&) = delete;
+    ~lock_of_all() {
+      for (auto& s : all_.shards) s.mutex.unlock();
+    }
+
+   private:
+    world& all_;
+  };
 
   template <class Check>
   std::pair<world*, std::vector<lock>> lock_for(const std::vector<owned>& rows, const std::vector<std::size_t>& chosen,

@@ -93,7 +93,7 @@ void hash_rows<Key, Stored, Counts>::clear(Check check, Pause pause) {
   for (;;) {
     all = world_.load(std::memory_order_acquire);
     if (all == nullptr) return check();
-    const auto held = lock_all(*all);
+    const lock_of_all held(*all);
     if (!is_current(all)) continue;
     check();
     world_.store(nullptr, std::memory_order_seq_cst);  // (E1), (H1)
