@@ -129,7 +129,8 @@ void event_handlers::unwatch(monitor_ref ref) {
 // Go -------------------------------------------------------------------------------------------------------------
 
 void event_handlers::kill(pid runner) {
-  if (is_runner(home_, runner)) static_cast<void>(failure_of([&] { home_.send_exit(runner, self(), exit_reason::kill); }));
+  if (is_runner(home_, runner))
+    static_cast<void>(failure_of([&] { home_.send_exit(runner, self(), exit_reason::kill); }));
 }
 
 /// Nobody waits for it any more. Its process ends, and what the client gave is kept until it has.

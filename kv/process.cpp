@@ -19,9 +19,8 @@ detail::process& detail::this_process() {
 void detail::report_thrown_at_end(const std::type_info& type) noexcept {
   const auto& p = *current_process;
   const auto why = exit_reason::error(std::current_exception());
-  p.home->report_if_possible([&] {
-    return oddity_report{p.id(), "the destructor of " + type_name(type) + " has thrown: " + to_string(why)};
-  });
+  p.home->report_if_possible(
+      [&] { return oddity_report{p.id(), "the destructor of " + type_name(type) + " has thrown: " + to_string(why)}; });
 }
 
 pid self() { return this_process().id(); }

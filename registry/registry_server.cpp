@@ -141,6 +141,7 @@ void registry_server::find_or_start(answer& caller, const std::string& name) {
 void registry_server::start(answer& caller, const std::string& name) {
   const auto parent = home().whereis(options_.buckets, typeid(bucket_supervisor));
   if (!parent) return caller.reply(std::nullopt);
+  auto undo = std::make_unique<detail::exit_notice>(detail::signal::op::exit, self(), exit_reason::kill);  // in time
   std::optional<ref<bucket>> made;
   try {
     const auto result =
@@ -161,7 +162,7 @@ void registry_server::start(answer& caller, const std::string& name) {
     row.push_back({.creator = std::move(caller), .settler = {}, .made = made});
   });
   if (!failure) return;
-  home().send_exit(*made, self(), exit_reason::kill);
+  home().send_signal(*made, std::move(undo));
   if (number != 0) take_back(number);
   std::rethrow_exception(failure);
 }
