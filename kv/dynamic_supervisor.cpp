@@ -42,16 +42,18 @@ child_result dynamic_supervisor::start_child(child_spec spec) {
   } catch (const std::invalid_argument&) {
     return {child_result::code::invalid, {}, exit_reason::error(std::current_exception())};
   }
+  // Room for it first: a child that this does not know of would never be stopped.
+  auto row = std::make_unique<kept>(kept{.spec = std::move(spec)});
+  if (kept_.size() >= kept_.max_load()) kept_.reserve(2 * kept_.size() + 1);
   const auto result = answer([&] {
     if (size() >= options_.max_children) throw max_children_reached(options_.max_children);
-    return spec.start();
+    return row->spec.start();
   });
   if (!result.who) return result;
-  detail::tell(start_report{self(), spec.id, result.who});
-  if (spec.restart == restart::temporary) spec.start = nullptr;
-  auto row = std::make_unique<kept>(kept{.spec = std::move(spec)});
-  row->attempts.begin(now());
-  kept_.emplace(result.who, std::move(row));
+  auto& child = *kept_.emplace(result.who, std::move(row)).first->second;
+  child.attempts.begin(now());
+  detail::tell(start_report{self(), child.spec.id, result.who});
+  if (child.spec.restart == restart::temporary) child.spec.start = nullptr;
   return result;
 }
 

@@ -57,6 +57,8 @@ class dynamic_supervisor {
   template <class T, class... Args>
   ref<T> start_child(Args&&... args) {
     if (size() >= options_.max_children) throw max_children_reached(options_.max_children);
+    // Room for it first: a child that this does not know of would never be stopped.
+    if (children_.size() >= children_.max_load()) children_.reserve(2 * children_.size() + 1);
     const auto child = spawn_link<T>(std::forward<Args>(args)...);
     children_.insert(child);
     return child;
