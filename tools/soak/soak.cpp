@@ -108,7 +108,7 @@ void soak::end_clients() {
   for (const auto each : processes_) watcher.expect_down(each);
 }
 
-/// Some may be on their way out: what nobody stops, but ends with something else.
+/// Some may be on their way out, as what ends with a tree and is not awaited.
 std::size_t soak::count_leaked_processes() {
   std::size_t result = 0;
   const auto left = home_.processes();
