@@ -1,5 +1,6 @@
 #include <kv/bucket.hpp>
 
+#include <new>
 #include <ostream>
 
 namespace kv {
@@ -45,7 +46,7 @@ std::vector<std::string> bucket::keys() const {
 void bucket::subscribe(pid who) {
   if (!watches_) watches_ = std::make_unique<watches>();
   const auto [row, is_new] = watches_->try_emplace(who);
-  if (is_new) row->second = monitor(who);
+  if (is_new) row->second = detail::watch(who);
 }
 
 bool bucket::unsubscribe(pid who) {
@@ -58,7 +59,11 @@ bool bucket::unsubscribe(pid who) {
   return true;
 }
 
-void bucket::handle(const down& news) { unsubscribe(news.from); }
+void bucket::handle(const down& news) {
+  if (!watches_) return;
+  const auto row = watches_->find(news.from);
+  if (row != watches_->end() && row->second == news.ref) unsubscribe(news.from);
+}
 
 void bucket::tell(std::string_view key, const std::optional<std::string>& value) const {
   for (const auto& [who, watch] : *watches_) {
@@ -66,6 +71,8 @@ void bucket::tell(std::string_view key, const std::optional<std::string>& value)
       send(who, bucket_changed{self(), std::string(key), value});
     } catch (const leaf_blocked&) {
       // Its mailbox is full and makes senders wait, which a bucket cannot. It must not end for that.
+    } catch (const std::bad_alloc&) {
+      // The change is made. What the bucket holds must not go because one who listens could not be told.
     }
   }
 }

@@ -6,10 +6,12 @@
 
 namespace kv::detail {
 
-void alarm_clock::wake_at(time_point when) {
+void alarm_clock::start() {
+  thread_ = std::thread([this] { run(); });
+}
+
+void alarm_clock::wake_at(time_point when) noexcept {
   const std::lock_guard lock(mutex_);
-  if (stopping_) return;
-  if (!thread_.joinable()) thread_ = std::thread([this] { run(); });
   next_ = std::min(next_, when);
   earlier_.notify_one();
 }

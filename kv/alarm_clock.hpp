@@ -10,15 +10,18 @@
 namespace kv::detail {
 
 /// Sleeps until the next timer is due. A thread of its own, so that no callback that computes for long makes timers
-/// late; there is none until the first timer is set.
+/// late. It is there from the start, so that a timer never fails for want of a thread.
 class alarm_clock {
  public:
   explicit alarm_clock(core& c) noexcept : core_(c) {}
 
-  /// Any thread. Throws std::system_error when the thread cannot be had.
-  void wake_at(time_point when);
-  /// Whoever stops the runtime.
+  /// Whoever starts the runtime, before the first timer. Throws std::system_error when the thread cannot be had.
+  void start();
+  /// Any thread.
+  void wake_at(time_point when) noexcept;
+  /// Whoever stops the runtime; also one whose start failed.
   void stop() noexcept;
+  bool is_this_thread() const noexcept { return thread_.get_id() == std::this_thread::get_id(); }
 
  private:
   void run();
@@ -28,7 +31,7 @@ class alarm_clock {
   std::condition_variable earlier_;
   time_point next_ = time_point::max();  // under mutex_
   bool stopping_ = false;                // the same
-  std::thread thread_;                   // started under mutex_
+  std::thread thread_;
 };
 
 }  // namespace kv::detail

@@ -32,14 +32,13 @@ class core::name_wait {
   std::optional<pid> begin() {
     auto wish = std::make_unique<name_request>();
     wish->caller = self_.id();
-    wish->caller_core = &home_;
     wish->ref = waiting_.awaited;
     return home_.names_->find_or_wait(name_, std::move(wish), [this](pid id) { return home_.find(id) != nullptr; });
   }
   /// False when nobody has got it until the deadline.
   bool is_over(time_point deadline) {
     while (!waiting_.reply) {
-      if (!home_.wait(self_, waiting_, deadline)) return false;
+      if (!self_.home->wait(self_, waiting_, deadline)) return false;
     }
     return true;
   }
@@ -65,8 +64,6 @@ void core::register_name(std::string name, pid who) {
   const auto added = names_->add(name, entry, [this](pid id) { return is_alive_for_sure(id); });
   if (added.holder) throw name_taken(name, added.holder);
   if (!is_alive_for_sure(who)) names_->remove(name, who);  // it may have died before it had a name to give back
-  // In this order: tables that were the predecessor's may wait for this very name.
-  if (added.predecessor) tables_->owner_died(added.predecessor);
   tables_->name_given(name, who);
   answer_all(added.waiting);
 }
@@ -82,8 +79,7 @@ std::optional<pid> core::await_name(std::string_view name, duration timeout) {
   if (const auto holder = holder_of(name)) return holder;
   const auto deadline = deadline_after(timeout);
   if (deadline == time_point::min()) return std::nullopt;
-  const caller who(*this);
-  refuse_to_block(who.self(), "wait for a name");
+  const caller who(waits_at("wait for a name"));
   for (;;) {
     name_wait here(*this, who.self(), name);
     if (const auto holder = here.begin()) return holder;
@@ -145,18 +141,21 @@ process& core::create(birth what) {
     parent->ties();
   }
   if (what.monitor != nullptr) {
-    what.monitor->id = ++parent->refs_given;
+    *what.monitor = next_ref(*parent);
     bonds->watchers.insert(
         std::make_unique<down_notice>(signal::op::monitor, down{parent->id(), {}, *what.monitor, {}}));
     parent->business().monitoring.reserve(parent->business().monitoring.size() + 1);
   }
-  auto* const p = slots_.take(false);
+  const bool parent_has_reserve = parent != nullptr && parent->may_use_reserve();
+  auto* const p = slots_.take(what.on_reserve || parent_has_reserve);
   if (p == nullptr) throw std::runtime_error("the runtime is shutting down: nothing can be started");
   live_.fetch_add(1, std::memory_order_relaxed);
   p->body = std::move(what.body);
   p->state = p->body->state();
   p->type.store(&p->body->type(), std::memory_order_release);
   p->is_leaf.store(what.leaf, std::memory_order_relaxed);
+  p->has_reserve = what.on_reserve;
+  p->starts_on_reserve = parent_has_reserve;
   if (parent != nullptr) {
     p->parent = parent->id();
     if (const auto* const own = parent->business_if_any()) p->restarts = own->next_restarts;
@@ -226,8 +225,9 @@ void core::start_elsewhere(process& p, std::unique_ptr<request> start) {
   const auto* const type = &p.body->type();
   std::optional<caller> who;
   try {
-    who.emplace(*this);
-    refuse_to_block(who->self(), "start a process that may block");
+    who.emplace(waits_at("start a process that may block"));
+    // Else the child would be started, and its parent not know.
+    who->self().home->executor_->prepare_wait(who->self());
   } catch (...) {
     abandon(p);
     throw;
@@ -235,13 +235,15 @@ void core::start_elsewhere(process& p, std::unique_ptr<request> start) {
   auto& self = who->self();
   suspension waiting{.awaited = ++self.refs_given, .callee = id, .wanted = {&type, 1}};
   start->caller = self.id();
-  start->caller_core = this;
   start->ref = waiting.awaited;
   start_detached(p, std::move(start), executor::urgency::handoff);
   try {
-    while (!waiting.reply) wait(self, waiting, time_point::max());
-  } catch (const out_of_stacks&) {
-    kill(id);  // nobody would ever learn its pid
+    while (!waiting.reply) {
+      if (!self.home->wait(self, waiting, time_point::max()) && !waiting.reply)
+        throw call_error(why_none_came(self), id);
+    }
+  } catch (const call_error&) {  // it has to end
+    kill(id);                    // nobody would ever learn its pid
     throw;
   }
   const auto& reply = static_cast<request&>(*waiting.reply);

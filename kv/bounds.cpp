@@ -2,6 +2,9 @@
 #include <stdexcept>
 
 #include <kv/detail/caller.hpp>
+#include <kv/detail/visit.hpp>
+
+#include "unwind_path.hpp"
 
 namespace kv::detail {
 
@@ -61,27 +64,51 @@ void core::drop(pid to) noexcept {
 }
 
 void core::send_to_full(pid to, message_ptr what) {
-  for (auto result = delivery::full; result == delivery::full;) {
-    const auto* const p = find(to);
-    if (p == nullptr) return;
-    if (p->bound->how() == when_full::drop) return drop(to);
-    await_room(to);
-    result = try_deliver(to, what, executor::urgency::soon);
+  for (;;) {
+    {
+      const crossing there(to);
+      const auto* const p = there.is_open() ? find(to) : nullptr;
+      if (p == nullptr) return;
+      if (p->bound->how() == when_full::drop) return drop(to);
+    }
+    const bool may_have_room = await_room(to);
+    const crossing there(to);  // this runtime may have ended while the process of another waited
+    if (!there.is_open()) return;
+    if (!may_have_room) return drop(to);
+    if (try_deliver(to, what, executor::urgency::soon) != delivery::full) return;
   }
 }
 
-void core::await_room(pid to) {
-  const caller who(*this);
+void core::send_from_elsewhere(pid to, message_ptr what) {
+  {
+    const crossing there(to);
+    if (!there.is_open() || try_deliver(to, what, executor::urgency::soon) != delivery::full) return;
+  }
+  send_to_full(to, std::move(what));
+}
+
+/// False when the sender must not wait.
+bool core::await_room(pid to) {
+  if (current_process != nullptr && current_process->id() == to) {
+    // It would wait for itself. What a process has left in its mailbox when it ends is dropped, too.
+    if (current_process->must_exit || !can_unwind_from_here()) return false;
+    throw call_error(call_error::code::overloaded, to);
+  }
+  const caller who(waits_at("send to a full mailbox"));
   auto& self = who.self();
-  refuse_to_block(self, "send to a full mailbox");
   suspension waiting{.awaited = ++self.refs_given, .callee = to};
   auto wish = std::make_unique<room_request>();
   wish->caller = self.id();
-  wish->caller_core = this;
   wish->ref = waiting.awaited;
-  auto* const p = find(to);
-  if (p == nullptr || p->bound->wait(to.generation, std::move(wish))) return;
-  while (!waiting.reply) wait(self, waiting, time_point::max());
+  {
+    const crossing there(to);
+    auto* const p = there.is_open() ? find(to) : nullptr;
+    if (p == nullptr || p->bound->wait(to.generation, std::move(wish))) return true;
+  }
+  while (!waiting.reply) {
+    if (!self.home->wait(self, waiting, time_point::max()) && !waiting.reply) return false;
+  }
+  return true;
 }
 
 }  // namespace kv::detail

@@ -78,7 +78,10 @@ bool ended_well(const exit_reason& reason, shutdown how) {
   return reason.is_orderly() || (how.is_brutal() && reason == exit_reason::killed);
 }
 
-bool is_parent(pid who) { return !who || who == this_process().parent; }
+bool is_parent(pid who) {
+  const auto& self = this_process();
+  return who == self.parent || who == self.home->own_name();
+}
 
 void tell(const report& entry) { this_process().home->report_now(entry); }
 

@@ -38,7 +38,8 @@ bool ended_well(const exit_reason& reason, shutdown how);
 /// Tells whether an exit signal says that a child is dead, and not that somebody pretends it.
 bool is_end_of(pid who, const exit_signal& signal);
 
-/// The runtime stands in for the parent of a process that no process started.
+/// Tells whether who sent an exit signal started the calling process: a process, or, of one that no process started, some
+/// plain thread. The runtime that ends counts as the parent of all.
 bool is_parent(pid who);
 
 void tell(const report& entry);

@@ -1,5 +1,5 @@
-// Messages, waits, bonds and the end of a runtime. Births are in birth.cpp, turns in turn.cpp, deaths in death.cpp;
-// full mailboxes in bounds.cpp, answers that come later in requests.cpp, timers in timer.cpp, looks from outside in
+// Messages, bonds and the end of a runtime. Births are in birth.cpp, turns in turn.cpp, deaths in death.cpp; waits in
+// waiting.cpp, full mailboxes in bounds.cpp, answers that come later in requests.cpp, timers in timer.cpp, looks from outside in
 // introspection.cpp.
 #include <kv/detail/caller.hpp>
 
@@ -7,27 +7,16 @@
 #include <stdexcept>
 
 #include <kv/detail/table_directory.hpp>
-#include <kv/detail/table_guard.hpp>
 #include <kv/runtime.hpp>
 
 #include "names.hpp"
 #include "timer_queue.hpp"
+#include "worlds.hpp"
 
 namespace kv::detail {
 
-namespace {
-
-std::uint32_t next_node() noexcept {
-  // Only makes the pids of two runtimes differ; orders nothing.
-  static std::atomic<std::uint32_t> last{0};
-  return last.fetch_add(1, std::memory_order_relaxed) + 1;
-}
-
-}  // namespace
-
 core::core(const runtime_options& options)
-    : node_(next_node()),
-      sink_(options.on_report),
+    : sink_(options.on_report),
       shutdown_timeout_(options.shutdown_timeout),
       kill_timeout_(options.kill_timeout),
       slots_(*this, options.max_processes),
@@ -37,6 +26,7 @@ core::core(const runtime_options& options)
       names_(std::make_unique<name_directory>()),
       tables_(std::make_unique<table_directory>(*this)),
       timers_(std::make_unique<timer_queue>()) {
+  node_ = worlds::enter(*this);  // last: from here on others may look in
   disposer_->slot = disposer_slot;
   disposer_->node = node_;
   disposer_->home = this;
@@ -46,7 +36,7 @@ core::core(const runtime_options& options)
   disposer_->mailbox.try_release();
 }
 
-core::~core() = default;
+core::~core() { worlds::leave(node_); }
 
 void core::start(std::unique_ptr<executor> how) {
   executor_ = std::move(how);
@@ -128,77 +118,19 @@ void core::tie(pid to, std::unique_ptr<signal> what) noexcept {
   release(*p);
 }
 
-std::unique_ptr<request> core::transact(pid to, std::unique_ptr<request> what, duration timeout) {
-  const caller who(*this);
-  auto& self = who.self();
-  if (self.id() == to) throw call_error(call_error::code::calling_self, to);
-  refuse_to_block(self, "call another process");
-  const auto* const function = &what->type();
-  const auto now = executor_->now();
-  const auto deadline = deadline_after(timeout, now);
-  suspension waiting{.awaited = ++self.refs_given, .since = now, .callee = to, .wanted = {&function, 1}};
-  what->caller = self.id();
-  what->caller_core = self.home;
-  what->ref = waiting.awaited;
-  message_ptr node = std::move(what);
-  switch (try_deliver(to, node, executor::urgency::handoff)) {
-    case delivery::dead: throw call_error(call_error::code::noproc, to);
-    case delivery::full: drop(to); throw call_error(call_error::code::overloaded, to);
-    case delivery::done: break;
-  }
-  while (!waiting.reply) {
-    if (!wait(self, waiting, deadline)) throw call_error(call_error::code::timeout, to);
-  }
-  return std::unique_ptr<request>(static_cast<request*>(waiting.reply.release()));
-}
-
-void core::refuse_to_block(const process& self, const char* verb) {
-  if (!self.is_leaf.load(std::memory_order_relaxed)) return;
-  throw leaf_blocked("leaf process " + to_string(self.id()) + " tried to " + verb);
-}
-
-bool core::wait(process& self, suspension& how, time_point deadline) {
-  if (deadline == time_point::min()) return false;
-  refuse_to_block(self, "wait");
-  table_guard::assert_none();
-  self.waiting = &how;
-  struct forget {
-    process& p;
-    ~forget() { p.waiting = nullptr; }
-  } const at_end{self};
-  bool in_time = true;
-  if (!self.mailbox.has_messages()) {
-    throw_if_ending(self);
-    if (how.since == time_point{}) how.since = executor_->now();
-    in_time = executor_->suspend(self, deadline);
-  }
-  drain(self);
-  throw_if_ending(self);
-  return in_time;
-}
-
-void core::throw_if_ending(process& self) {
-  // What is destroyed on the way out may still call: another exception would end the program.
-  if (!self.must_exit || self.is_ending() || std::uncaught_exceptions() > 0) return;
-  if (self.is_unwinding) report_swallowed(self);
-  self.is_unwinding = true;
-  throw unwind{};
-}
-
-void core::report_swallowed(process& p) noexcept {
-  if (p.has_swallowed) return;
-  p.has_swallowed = true;
-  report_if_possible([&] {
-    return oddity_report{p.id(),
-                         "a catch (...) of " + class_name(p) +
-                             " has swallowed the exception that ends it; it must rethrow what it does not know"};
-  });
-}
-
 // Bonds ----------------------------------------------------------------------------------------------------------
 
+monitor_ref core::next_ref(process& self) const noexcept {
+  // In a simulation without the runtime's number, so that each run of a seed has the same. Not as a pid is hashed: the two
+  // are combined where the watchers of a process are kept.
+  const auto who = self.id();
+  const auto home = is_simulated_ ? 0 : std::uint64_t{node_};
+  const auto whose = (who.slot + 1) * 0xd1342543de82ef95U ^ (who.generation + (home << 32U)) * 0xaf251af3b0f025b5U;
+  return {(whose & ~counted_up) | (++self.refs_given & counted_up)};
+}
+
 monitor_ref core::monitor(process& self, pid target, std::string tag) {
-  const monitor_ref ref{++self.refs_given};
+  const auto ref = next_ref(self);
   auto notice = std::make_unique<down_notice>(signal::op::monitor, down{self.id(), {}, ref, std::move(tag)});
   self.business().monitoring.emplace(ref.id, target);
   tie(target, std::move(notice));
@@ -207,7 +139,7 @@ monitor_ref core::monitor(process& self, pid target, std::string tag) {
 
 monitor_ref core::monitor(process& self, std::string_view name, std::string tag) {
   if (const auto target = whereis(name)) return monitor(self, *target, std::move(tag));
-  const monitor_ref ref{++self.refs_given};
+  const auto ref = next_ref(self);
   self.queue.push(std::make_unique<letter_of<down>>(down{pid{}, exit_reason::noproc, ref, std::move(tag)}));
   if (self.is_leaf.load(std::memory_order_relaxed)) self.needs_settling = true;  // it may run on its caller's stack
   return ref;
@@ -241,12 +173,21 @@ void core::link(process& self, pid peer) {
   if (peer == self.id()) return;
   auto mine = std::make_unique<exit_notice>(signal::op::link_exit, peer);
   auto news = std::make_unique<exit_notice>(signal::op::link, self.id());
-  if (self.ties().links.insert(std::move(mine))) tie(peer, std::move(news));
+  const auto number = static_cast<std::uint32_t>(++self.refs_given);
+  auto& links = self.ties().links;
+  links.insert(std::move(mine));  // unless there is one
+  links.find(peer)->asked = news->asked = number;
+  // Also when there is a link: the peer may have taken that back already.
+  tie(peer, std::move(news));
 }
 
 void core::unlink(process& self, pid peer) {
   auto news = std::make_unique<control_signal>(signal::op::unlink, self.id());
-  if (self.bonds && self.bonds->links.take(peer)) tie(peer, std::move(news));
+  if (!self.bonds) return;
+  if (const auto mine = self.bonds->links.take(peer)) {
+    news->number = mine->seen;
+    tie(peer, std::move(news));
+  }
 }
 
 // The end --------------------------------------------------------------------------------------------------------
@@ -265,7 +206,7 @@ std::optional<pid> core::first_of(const std::type_info& type) const {
     if (result) return;
     const auto* const its = p.type.load(std::memory_order_acquire);
     const auto id = p.living();
-    if (id && its != nullptr && *its == type) result = id;
+    if (id && its != nullptr && is_same(*its, type)) result = id;
   });
   return result;
 }
@@ -285,11 +226,11 @@ std::vector<pid> core::roots() const {
 
 void core::end_root(process& self, pid root) {
   const auto ref = monitor(self, root, {});
-  send_exit(root, pid{}, exit_reason::shutdown);
+  send_exit(root, own_name(), exit_reason::shutdown);
   suspension waiting;
   const auto deadline = deadline_after(shutdown_timeout_);
   while (self.queue.empty()) {
-    if (wait(self, waiting, deadline)) continue;
+    if (wait(self, waiting, deadline) || !self.queue.empty()) continue;
     report_stubborn(root, exit_reason::shutdown, shutdown_timeout_);
     break;
   }
@@ -335,6 +276,7 @@ void core::shut_down() noexcept {
     if (const auto id = p.living(); id && p.type.load(std::memory_order_acquire) != nullptr) kill(id);
   });
   await([this] { return live_.load(std::memory_order_relaxed) == 0; });
+  worlds::leave(node_);
   tables_->clear();
   send_signal(disposer_->id(), std::move(disposer_end_));
   await([this] { return disposer_has_ended_; });

@@ -18,7 +18,7 @@ void afterlife::follow(pid target) {
   end_.reset();
   ++number_;  // a timer of an earlier period may be under way
   target_ = target;
-  watch_ = monitor(target);
+  watch_ = watch(target);
 }
 
 void afterlife::notice(const down& news) {

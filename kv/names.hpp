@@ -33,7 +33,6 @@ class name_directory {
   /// What has become of a name.
   struct added {
     pid holder;                  // who has it already; else it is the new one's
-    pid predecessor;             // who is dead, and was about to give it back
     message* waiting = nullptr;  // requests of those who wait for it: to be answered by the caller
   };
 
@@ -41,8 +40,8 @@ class name_directory {
   added add(const std::string& name, const entry& who, Alive alive) {
     const std::unique_lock lock(mutex_);
     const auto [row, is_new] = names_.try_emplace(name, who);
-    if (!is_new && alive(row->second.who)) return {.holder = row->second.who, .predecessor = {}};
-    added result{.holder = {}, .predecessor = is_new ? pid{} : row->second.who};
+    if (!is_new && alive(row->second.who)) return {.holder = row->second.who};
+    added result{.holder = {}};
     row->second = who;
     const auto [first, last] = waiting_.equal_range(name);
     message_queue waiting;
@@ -93,6 +92,16 @@ class name_directory {
       if (holder.who == who) result.push_back(name);
     }
     return result;
+  }
+
+  /// A signal handler. Calls use(name) with a name of `who`, unless somebody is changing names; allocates nothing. O(names).
+  template <class Use>
+  void read_one(pid who, Use use) const noexcept {
+    const std::shared_lock lock(mutex_, std::try_to_lock);
+    if (!lock) return;
+    for (const auto& [name, holder] : names_) {
+      if (holder.who == who) return use(std::string_view(name));
+    }
   }
 
   std::vector<std::pair<std::string, pid>> all() const {

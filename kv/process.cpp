@@ -4,6 +4,9 @@
 #include <stdexcept>
 #include <string>
 
+#include "unwind_path.hpp"
+#include "worlds.hpp"
+
 namespace kv {
 
 using detail::this_process;
@@ -13,14 +16,35 @@ detail::process& detail::this_process() {
   return *current_process;
 }
 
+void detail::report_thrown_at_end(const std::type_info& type) noexcept {
+  const auto& p = *current_process;
+  const auto why = exit_reason::error(std::current_exception());
+  p.home->report_if_possible([&] {
+    return oddity_report{p.id(), "the destructor of " + type_name(type) + " has thrown: " + to_string(why)};
+  });
+}
+
 pid self() { return this_process().id(); }
 
 std::optional<pid> self_if_any() noexcept {
   return detail::current_process == nullptr ? std::nullopt : std::optional(detail::current_process->id());
 }
 
+void detail::check_same_runtime(const core& home, pid who, const char* what) {
+  if (!who || who.node == home.node() || !worlds::is_alive(who.node)) return;
+  throw std::invalid_argument("process " + to_string(who) + " is one of runtime " + std::to_string(who.node) +
+                              ": it cannot be " + what + " in runtime " + std::to_string(home.node()));
+}
+
+monitor_ref detail::watch(pid target, std::string tag) {
+  auto& p = this_process();
+  p.home->interleave();
+  return p.home->monitor(p, target, std::move(tag));
+}
+
 monitor_ref monitor(pid target, std::string tag) {
   auto& p = this_process();
+  detail::check_same_runtime(*p.home, target, "monitored");
   p.home->interleave();
   return p.home->monitor(p, target, std::move(tag));
 }
@@ -42,6 +66,7 @@ std::optional<down> await(monitor_ref ref, std::chrono::nanoseconds timeout) {
 
 void link(pid peer) {
   auto& p = this_process();
+  detail::check_same_runtime(*p.home, peer, "linked");
   p.home->interleave();
   p.home->link(p, peer);
 }
@@ -55,8 +80,9 @@ void unlink(pid peer) {
 void exit(const exit_reason& reason) {
   auto& p = this_process();
   p.end_with(reason);
-  p.is_unwinding = true;
-  throw detail::unwind{};
+  if (detail::can_unwind_from_here()) p.home->throw_unwind(p);
+  throw std::logic_error(
+      "kv::exit in a destructor or another noexcept function: the process ends when its callback returns");
 }
 
 void exit(pid whom, const exit_reason& reason) {

@@ -5,7 +5,34 @@
 #include <kv/detail/receive.hpp>
 #include <kv/pending.hpp>
 
+#include "worlds.hpp"
+
 namespace kv::detail {
+
+namespace {
+
+/// Does something in the runtime of that process, unless it has ended.
+template <class F>
+void at_home_of(pid who, F act) noexcept {
+  if (current_process != nullptr && current_process->node == who.node) return act(*current_process->home);
+  const visit home(who.node);
+  if (home) act(*home);
+}
+
+/// Whoever made that request does not want the answer any more.
+void forget_reply(pid who, std::uint64_t number) noexcept {
+  if (current_process == nullptr || current_process->id() != who) {
+    try {
+      auto news = std::make_unique<control_signal>(signal::op::forget_reply, pid{}, number);
+      return at_home_of(who, [&](core& home) { home.send_signal(who, std::move(news)); });
+    } catch (const std::bad_alloc&) {
+      return;  // the answer stays with the process until it ends
+    }
+  }
+  if (auto* const own = current_process->business_if_any()) own->replies.erase(number);
+}
+
+}  // namespace
 
 // The caller's side ------------------------------------------------------------------------------------------------
 
@@ -13,18 +40,22 @@ std::uint64_t core::expect_reply(process& self, request& what) {
   const auto number = ++self.refs_given;
   self.business().replies.emplace(number, nullptr);
   what.caller = self.id();
-  what.caller_core = this;
   what.ref = number;
   what.is_kept = true;
   return number;
 }
 
 void core::send_request(pid to, std::unique_ptr<request> what) {
+  if (!is_simulated_ && current_process->home->is_simulated_) {
+    throw std::logic_error("process " + to_string(to) +
+                           " is of a runtime with threads, which cannot answer a simulation");
+  }
   interleave();
   const auto owner = what->caller;
   const auto number = what->ref;
   message_ptr node = std::move(what);
-  const auto result = try_deliver(to, node, executor::urgency::soon);
+  const crossing there(to);
+  const auto result = there.is_open() ? try_deliver(to, node, executor::urgency::soon) : delivery::dead;
   if (result == delivery::dead) return bounce(to, std::move(node), exit_reason::noproc);
   if (result == delivery::done) return;
   drop(to);
@@ -58,26 +89,13 @@ std::unique_ptr<request> core::take_reply(process& self, std::uint64_t number) {
   return std::unique_ptr<request>(static_cast<request*>(answer.release()));
 }
 
-void core::forget_reply(pid who, std::uint64_t number) noexcept {
-  if (current_process == nullptr || current_process->id() != who) {
-    try {
-      return send_signal(who, std::make_unique<control_signal>(signal::op::forget_reply, pid{}, number));
-    } catch (const std::bad_alloc&) {
-      return;  // the answer stays with the process until it ends
-    }
-  }
-  if (auto* const own = current_process->business_if_any()) own->replies.erase(number);
-}
-
 pending_base::pending_base(pending_base&& other) noexcept
-    : home_(std::exchange(other.home_, nullptr)),
-      owner_(other.owner_),
+    : owner_(std::exchange(other.owner_, {})),
       number_(other.number_),
       callee_(other.callee_),
       kill_(std::move(other.kill_)) {}
 
 pending_base& pending_base::operator=(pending_base&& other) noexcept {
-  std::swap(home_, other.home_);
   std::swap(owner_, other.owner_);
   std::swap(number_, other.number_);
   std::swap(callee_, other.callee_);
@@ -86,19 +104,17 @@ pending_base& pending_base::operator=(pending_base&& other) noexcept {
 }
 
 pending_base::~pending_base() {
-  if (home_ != nullptr) home_->forget_reply(owner_, number_);
+  if (owner_) forget_reply(owner_, number_);
 }
 
 void pending_base::cancel(pid worker) noexcept {
-  if (home_ == nullptr || !kill_) return;
+  if (!owner_ || !kill_) return;
   // Without the link nothing comes back; the worker's own end of it needs no signal, for it ends.
   if (is_owner() && current_process->bonds) current_process->bonds->links.take(worker);
-  home_->send_signal(worker, std::move(kill_));
+  at_home_of(owner_, [&](core& home) { home.send_signal(worker, std::move(kill_)); });
 }
 
-bool pending_base::is_owner() const noexcept {
-  return home_ != nullptr && current_process != nullptr && current_process->id() == owner_;
-}
+bool pending_base::is_owner() const noexcept { return current_process != nullptr && current_process->id() == owner_; }
 
 std::uint64_t pending_base::number() const {
   if (is_owner()) return number_;
@@ -111,8 +127,8 @@ std::unique_ptr<request> pending_base::take(duration timeout) {
   auto& self = this_process();
   const auto mine = number();
   if (!self.business().replies.contains(mine)) throw std::logic_error("the answer of a request can be taken once");
-  if (!wait_for_any({mine}, timeout)) throw call_error(call_error::code::timeout, callee_);
-  auto answer = home_->take_reply(self, mine);
+  if (!wait_for_any({mine}, timeout)) throw call_error(core::why_none_came(self), callee_);
+  auto answer = self.home->take_reply(self, mine);
   if (!answer->failed) return answer;
   const bool is_dead = answer->failure == exit_reason::noproc;
   throw call_error(is_dead ? call_error::code::noproc : call_error::code::exited, callee_, answer->failure);
@@ -126,13 +142,44 @@ std::optional<std::size_t> wait_for_any(const std::vector<std::uint64_t>& reques
 
 // The callee's side ------------------------------------------------------------------------------------------------
 
+namespace {
+
+void mark_answered(request& call, const exit_reason* failure) noexcept {
+  call.answered = true;
+  if (failure == nullptr) return;
+  call.failed = true;
+  call.failure = *failure;
+}
+
+}  // namespace
+
+void core::answer(message_ptr what, const exit_reason* failure) noexcept {
+  auto& call = static_cast<request&>(*what);
+  mark_answered(call, failure);
+  const auto to = call.caller;
+  if (to.node == node_) {
+    try_deliver(to, what, executor::urgency::handoff);
+  } else {
+    post(to, what, executor::urgency::handoff);
+  }
+  // What the caller gave to it is the caller's, and must not be destroyed by the process that answers.
+  if (what) discard(std::move(what));
+}
+
+void answer(std::unique_ptr<request> what, const exit_reason* failure) noexcept {
+  // The runtime of the process that answers is there, and most often its caller's, too.
+  if (current_process != nullptr) return current_process->home->answer(std::move(what), failure);
+  mark_answered(*what, failure);
+  const auto caller = what->caller;
+  message_ptr node = std::move(what);
+  post(caller, node, executor::urgency::handoff);
+}
+
 void give_up(std::unique_ptr<request> what) noexcept {
   auto* const self = current_process;
   if (self == nullptr || (!self->is_ending() && !self->must_exit && std::uncaught_exceptions() == 0)) {
-    auto* const home = what->caller_core;
     const auto why = request::no_reply();
-    home->answer(std::move(what), &why);
-    return;
+    return answer(std::move(what), &why);
   }
   // Its end answers what waits in it, with its reason. Should it not end, because it catches the exception that is
   // under way, then this has its turn like any other message, and says that there is no reply.

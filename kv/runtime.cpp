@@ -1,17 +1,27 @@
 #include <kv/runtime.hpp>
 
-#include <cassert>
 #include <iostream>
 #include <limits>
 #include <stdexcept>
+#include <utility>
+#include <vector>
+
+#include <unistd.h>
 
 #include <kv/process.hpp>
 
 #include "report_printer.hpp"
 #include "substitute.hpp"
 #include "thread_executor.hpp"
+#include "worlds.hpp"
 
 namespace kv {
+
+/// Where reports go by default. The clock is the core's, which is there by the time that anybody reports.
+struct detail::default_sink {
+  report_printer printer{std::cerr};
+  core* home = nullptr;
+};
 
 namespace {
 
@@ -37,7 +47,7 @@ const runtime_options& checked(const runtime_options& options) {
 }
 
 std::unique_ptr<detail::executor> on_threads(detail::core& c, const runtime_options& options) {
-  return std::make_unique<detail::thread_executor>(c, options.threads, options.stack_size, options.max_stacks);
+  return std::make_unique<detail::thread_executor>(c, options);
 }
 
 }  // namespace
@@ -46,21 +56,31 @@ runtime::runtime(const runtime_options& options)
     : runtime(options, detail::substitute != nullptr ? *detail::substitute : detail::executor_factory(on_threads)) {}
 
 runtime::runtime(const runtime_options& options, const detail::executor_factory& make)
-    : printer_(options.on_report ? nullptr : std::make_unique<detail::report_printer>(std::cerr)),
-      core_(std::make_unique<detail::core>(with_sink(checked(options)))) {
+    : default_sink_(options.on_report ? nullptr : std::make_unique<detail::default_sink>()),
+      core_(detail::worlds::open(with_sink(checked(options)))),
+      born_in_(::getpid()) {
+  if (default_sink_) default_sink_->home = core_.get();
   core_->start(make(*core_, options));
 }
 
 runtime::~runtime() {
-  assert((detail::current_process == nullptr || detail::current_process->home != core_.get()) &&
-         "a runtime cannot be destroyed by one of its own processes");
-  core_->shut_down();
+  // In a child of fork() the threads that would have to end are not there, and may have held any lock.
+  const bool is_forked = born_in_ != ::getpid() && !core_->exec().is_simulation();
+  const bool is_inside = detail::current_process != nullptr && detail::current_process->home == core_.get();
+  if (!is_forked && !is_inside && !core_->exec().is_own_thread()) {
+    core_->shut_down();
+    return;
+  }
+  // What others may go on using stays until the program ends, where tools that look for leaks see it.
+  static auto* const left_behind = new std::vector<std::pair<detail::default_sink*, detail::core*>>;
+  left_behind->emplace_back(default_sink_.release(), core_.release());
 }
 
-/// The clock of the printer is the core's, which is there by the time that anybody reports.
 runtime_options runtime::with_sink(runtime_options options) {
-  if (printer_) {
-    options.on_report = [this](const report& entry) { printer_->print(entry, core_->exec().now()); };
+  if (default_sink_) {
+    options.on_report = [sink = default_sink_.get()](const report& entry) {
+      sink->printer.print(entry, sink->home->exec().now());
+    };
   }
   return options;
 }

@@ -6,6 +6,7 @@
 #include <iostream>
 
 #include "exception_globals.hpp"
+#include "unwind_path.hpp"
 
 namespace kv::detail {
 
@@ -17,10 +18,9 @@ simulator::simulator(core& c, const simulation_options& options)
     : core_(c),
       options_(options),
       fate_(options.seed, options.only),
-      first_stack_(options.runtime.stack_size, 1),
-      stacks_(options.runtime.stack_size, options.runtime.max_stacks) {
-  count_allocations();
-  add_worker(first_stack_);
+      overflows_(options.runtime.explain_stack_overflow),
+      stacks_(options.runtime.stack_size, options.runtime.max_stacks, 1, options.runtime.reserved_stacks) {
+  add_worker(stack_pool::source::common);
 }
 
 simulator::~simulator() = default;
@@ -38,17 +38,26 @@ void simulator::ready(process& p, urgency /*how*/) noexcept {
   }
 }
 
+void simulator::prepare_wait(const process& p) {
+  const reliable_memory mine;
+  const auto from = p.may_use_reserve() ? stack_pool::source::reserve_too : stack_pool::source::common;
+  if (!p.has_thread) ensure_idle_worker(from);  // so that it is the one that blocks who gets out_of_stacks
+}
+
 bool simulator::suspend(process& p, time_point deadline) {
   check_thread();
   const reliable_memory mine;
   sim_wait here{&p, p.has_thread ? nullptr : running_, deadline, ++waits_, now_};
-  if (here.at != nullptr) ensure_idle_worker();  // so that it is the one that blocks who gets out_of_stacks
+  prepare_wait(p);
+  here.on_reserve = here.at != nullptr && idle_.size() <= idle_for_reserve();
+  if (here.on_reserve) ++reserved_waits_;
   p.waiting->parked = &here;
   if (deadline != time_point::max()) timers_.insert(&here);
   struct awake {
     simulator& world;
     sim_wait& me;
     ~awake() {
+      if (me.on_reserve) --world.reserved_waits_;
       world.timers_.erase(&me);
       me.who->waiting->parked = nullptr;
     }
@@ -173,7 +182,6 @@ void simulator::run(std::deque<candidate>::iterator chosen) {
   ++steps_;
   ++moments_;
   if (next.at != nullptr) return resume(*next.at);
-  ensure_idle_worker();
   auto& worker = *idle_.back();
   idle_.pop_back();
   worker.job = next.who;
@@ -201,7 +209,7 @@ void simulator::interleave(bool may_throw) {
 
 bool simulator::has_successor() {
   try {
-    ensure_idle_worker();
+    ensure_idle_worker(stack_pool::source::common);
     return true;
   } catch (const out_of_stacks&) {
     return false;  // whoever blocks next is told
@@ -223,6 +231,7 @@ void simulator::leave(bool may_throw) {
   if (!is_closing_) return let_others_run();
   auto& p = *running_->job;
   if (!may_throw || current_process != &p || p.is_ending() || std::uncaught_exceptions() > 0) return;
+  if (!can_unwind_from_here()) return;
   p.end_with(exit_reason::killed);
   throw unwind{};
 }
@@ -260,24 +269,31 @@ unsigned* simulator::begin_callback(process& p) noexcept {
 
 // Fibers ---------------------------------------------------------------------------------------------------------
 
-void simulator::ensure_idle_worker() {
-  if (idle_.empty()) add_worker(stacks_);
+/// Idle workers stay. Where the reserve lacks stacks and nobody waits on them, as many of the idle ones are kept for it.
+void simulator::ensure_idle_worker(stack_pool::source from) {
+  if (idle_.size() <= (from == stack_pool::source::common ? idle_for_reserve() : 0)) add_worker(from);
 }
 
-void simulator::add_worker(stack_pool& stacks) {
+void simulator::add_worker(stack_pool::source from) {
   auto worker = std::make_unique<sim_worker>();
-  worker->other_side = boost::context::fiber(std::allocator_arg, stack_source{&stacks},
-                                             [this, me = worker.get()](boost::context::fiber&& driver) {
-                                               me->other_side = std::move(driver);
-                                               work(*me);
-                                               return std::move(me->other_side);
-                                             });
+  workers_.reserve(workers_.size() + 1);
+  idle_.reserve(workers_.size() + 1);
+  const auto stack = stacks_.allocate(from).stack;
+  worker->other_side = boost::context::fiber(
+      std::allocator_arg, boost::context::preallocated(stack.sp, stack.size, stack), stack_of_worker{&stacks_},
+      [this, stack, me = worker.get()](boost::context::fiber&& driver) {
+        const running_stack here(stack);
+        me->other_side = std::move(driver);
+        work(*me);
+        return std::move(me->other_side);
+      });
   workers_.push_back(std::move(worker));
   idle_.push_back(workers_.back().get());
 }
 
 void simulator::work(sim_worker& me) {
   while (me.job != nullptr) {
+    running_stack::runs(*me.job);
     core_.run(*me.job);
     me.job = nullptr;
     idle_.push_back(&me);
@@ -287,6 +303,7 @@ void simulator::work(sim_worker& me) {
 
 void simulator::resume(sim_worker& w) {
   const keep_exceptions mine;
+  const running_stack::keep stack;
   auto* const process_here = std::exchange(current_process, nullptr);
   auto* const worker_here = std::exchange(running_, &w);
   const exhausted_memory there(is_exhausted_);
@@ -297,6 +314,7 @@ void simulator::resume(sim_worker& w) {
 
 void simulator::switch_to_driver() {
   const keep_exceptions mine;
+  const running_stack::keep stack;
   auto& me = *running_;
   auto* const process_here = current_process;
   me.other_side = std::move(me.other_side).resume();

@@ -20,6 +20,7 @@
 #include <kv/simulation.hpp>
 
 #include "fate.hpp"
+#include "stack_overflow.hpp"
 #include "stack_pool.hpp"
 #include "trace.hpp"
 
@@ -40,6 +41,7 @@ struct sim_wait {
   time_point since;
   bool is_over = false;  // the claim has come back
   bool timed_out = false;
+  bool on_reserve = false;  // its stack counts as one of the reserve
 };
 
 /// Where a process waits, or null when it does not.
@@ -54,9 +56,11 @@ class simulator final : public executor {
   ~simulator() override;
 
   void ready(process& p, urgency how) noexcept override;
+  void prepare_wait(const process& p) override;
   bool suspend(process& p, time_point deadline) override;
   void launch(process& p, std::unique_ptr<action> start) override;
-  void wake_at(time_point /*when*/) override {}  // it asks the queue of timers itself
+  void wake_at(time_point /*when*/) noexcept override {}  // it asks the queue of timers itself
+  bool is_own_thread() const noexcept override { return false; }
   time_point now() noexcept override { return now_; }
   std::uint64_t random() noexcept override { return fate_.random(); }
   unsigned turn_length() noexcept override { return 1; }
@@ -129,8 +133,16 @@ class simulator final : public executor {
   [[noreturn]] void abandon_run() const;
 
   // Fibers.
-  void ensure_idle_worker();
-  void add_worker(stack_pool& stacks);
+  void ensure_idle_worker(stack_pool::source from);
+  void add_worker(stack_pool::source from);
+  std::size_t idle_for_reserve() const noexcept { return stacks_.owed() - reserved_waits_; }
+
+  /// boost::context::fiber takes its stack allocator by value. What it is given was allocated before.
+  struct stack_of_worker {
+    stack_pool* pool;
+    boost::context::stack_context allocate() { return pool->allocate(stack_pool::source::common).stack; }
+    void deallocate(boost::context::stack_context& stack) noexcept { pool->deallocate(stack); }
+  };
   void work(sim_worker& me);
   void resume(sim_worker& w);
   void switch_to_driver();
@@ -144,10 +156,12 @@ class simulator final : public executor {
   const std::thread::id thread_ = std::this_thread::get_id();
   fate fate_;
   trace trace_;
-  stack_pool first_stack_;  // of the worker that is nobody's successor
+  const overflow_watch overflows_;
+  const alternate_stack for_signals_;
   stack_pool stacks_;
   std::vector<std::unique_ptr<sim_worker>> workers_;
   std::vector<sim_worker*> idle_;
+  std::size_t reserved_waits_ = 0;
   sim_worker* running_ = nullptr;  // null while the outermost driver runs
 
   std::deque<candidate> runnable_;  // in the plain order; holds the claims

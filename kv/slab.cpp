@@ -8,9 +8,11 @@
 
 namespace kv::detail {
 
-slab::~slab() {
+void slab::clear() noexcept {
+  shut();
+  used_.store(0, std::memory_order_relaxed);
   for (auto& chunk : chunks_) {
-    auto* const first = chunk.load(std::memory_order_relaxed);
+    auto* const first = chunk.exchange(nullptr, std::memory_order_relaxed);
     if (first == nullptr) return;
     delete[] first;
   }

@@ -141,11 +141,35 @@ table_base* table_directory::first_awaiting(std::string_view name, pid who) cons
 // Deaths ---------------------------------------------------------------------------------------------------------
 
 void table_directory::owner_died(pid owner) noexcept {
-  leftovers gone(home_);
-  const std::lock_guard lock(mutex_);
-  for (auto place = by_owner_.lower_bound(owner); place != by_owner_.end() && place->first == owner;) {
-    settle(*(place++)->second, owner, gone);
+  while (const auto table = any_of(owner)) {
+    copy_for_heir(*table);
+    leftovers gone(home_);  // of one table after the other: their rows are destroyed here
+    const std::lock_guard lock(mutex_);
+    settle(*table, owner, gone);
   }
+}
+
+std::shared_ptr<table_base> table_directory::any_of(pid owner) const noexcept {
+  const std::lock_guard lock(mutex_);
+  const auto place = by_owner_.find(owner);
+  return place == by_owner_.end() ? nullptr : place->second;
+}
+
+/// The owner copies what it wants its heir to be told, while it can. Where that throws, the heir does when it takes the
+/// message. Only the owner changes any of this, so nothing has happened to the letter meanwhile.
+void table_directory::copy_for_heir(table_base& table) noexcept {
+  auto& place = table.next_.last.letter;
+  message_ptr what;
+  {
+    const std::lock_guard lock(mutex_);
+    what = std::move(place);
+  }
+  try {
+    if (what) static_cast<letter&>(*what).body();
+  } catch (...) {
+  }
+  const std::lock_guard lock(mutex_);
+  place = std::move(what);
 }
 
 /// The table of a process that dies goes to an heir, waits for one, or is dropped.

@@ -3,6 +3,9 @@
 #include <algorithm>
 #include <stdexcept>
 
+#include <kv/detail/failure_of.hpp>
+#include <kv/timer.hpp>
+
 #include "table_label.hpp"
 
 namespace kv {
@@ -54,7 +57,7 @@ duration time_until(core& home, time_point deadline) {
   return std::max(duration{0}, deadline - home.exec().now());
 }
 
-/// Returns the answer; nothing when the manager has died meanwhile.
+/// Returns the answer; nothing when the manager has died meanwhile. Throws what it refuses with, as call_error.
 std::optional<claim_result> try_claim(core& home, const ref<table_manager>& manager, const std::string& table,
                                       time_point deadline) {
   std::optional<call_error> failure;
@@ -63,7 +66,8 @@ std::optional<claim_result> try_claim(core& home, const ref<table_manager>& mana
   } catch (const call_error& e) {
     failure = e;
   }
-  if (failure->why() == call_error::code::exited || failure->why() == call_error::code::noproc) return std::nullopt;
+  if (failure->why() == call_error::code::noproc) return std::nullopt;
+  if (failure->why() == call_error::code::exited && !home.alive(manager)) return std::nullopt;  // else it has refused
   if (failure->why() == call_error::code::timeout) manager.cast(&table_manager::withdraw, self(), table);
   throw *failure;
 }
@@ -102,14 +106,15 @@ table_manager::table_manager(std::vector<managed_table> tables) : name_(detail::
     }
     tables_.push_back({.spec = std::move(each), .is = {}});
   }
-  for (auto& each : tables_) open(each);
+  for (auto& each : tables_) open_or_leave_out(each);
   for (auto& each : tables_) hand_over_now(each);
 }
 
 std::vector<managed_table_info> table_manager::tables() const {
   std::vector<managed_table_info> result;
   for (const auto& each : tables_) {
-    result.push_back({each.spec.name, each.spec.consumer, each.spec.how, each.is.inside->owner()});
+    const auto owner = each.is.inside ? each.is.inside->owner() : pid{};
+    result.push_back({each.spec.name, each.spec.consumer, each.spec.how, owner});
   }
   return result;
 }
@@ -128,8 +133,11 @@ void table_manager::claim(from<claim_result> caller, const std::string& table) {
   if (found == nullptr) return caller.reply(claim_result::unknown);
   const auto& consumer = found->spec.consumer;
   if (!consumer.empty() && whereis(consumer) != caller.caller()) return caller.reply(claim_result::other_consumer);
-  restore(table);
-  found->claims.push_back(std::move(caller));
+  const auto failure = detail::failure_of([&] {
+    reopen(*found);
+    found->claims.push_back(std::move(caller));
+  });
+  if (failure) return caller.refuse(exit_reason::error(failure));
   serve_claims(*found);
 }
 
@@ -139,13 +147,19 @@ void table_manager::withdraw(pid claimer, const std::string& table) {
   }
 }
 
-bool table_manager::restore(const std::string& table) {
+void table_manager::restore(from<bool> caller, const std::string& table) {
   auto* const found = find(table);
-  if (found == nullptr) return false;
-  if (found->is.inside->info_if_any()) return true;
-  open(*found);
-  hand_over_now(*found);
-  return true;
+  if (found == nullptr) return caller.reply(false);
+  const auto failure = detail::failure_of([&] { reopen(*found); });
+  if (failure) return caller.refuse(exit_reason::error(failure));
+  caller.reply(true);
+}
+
+/// Creates it if it is not there.
+void table_manager::reopen(kept_table& t) {
+  if (t.is.inside && t.is.inside->info_if_any()) return;
+  open(t);
+  hand_over_now(t);
 }
 
 table_manager::kept_table* table_manager::find(std::string_view name) {
@@ -156,10 +170,38 @@ table_manager::kept_table* table_manager::find(std::string_view name) {
 
 void table_manager::open(kept_table& t) { t.is = t.spec.open(name_); }
 
-/// Does nothing while somebody else has it.
+/// A table that cannot be had is the user's mistake at the first start. Later it must not keep this from the others.
+void table_manager::open_or_leave_out(kept_table& t) {
+  if (detail::this_process().restarts == 0) return open(t);
+  const auto failure = detail::failure_of([&] { open(t); });
+  if (!failure) return;
+  detail::this_process().home->report_now(oddity_report{self(), "manager " + name_ + " leaves out " +
+                                                                    detail::label(t.spec.name) + ": " +
+                                                                    to_string(exit_reason::error(failure))});
+}
+
+/// Does nothing while another process has it.
 void table_manager::hand_over_now(kept_table& t) {
+  if (!t.is.inside) return;
   serve_claims(t);
-  if (t.spec.how == handover::push && t.is.inside->owner() == self()) t.is.push();
+  if (t.spec.how == handover::push && t.is.inside->owner() == self()) push(t);
+}
+
+/// What is to be said with it is the user's, and may not let itself be copied.
+void table_manager::push(kept_table& t) {
+  const auto failure = detail::failure_of([&] { t.is.push(); });
+  const bool is_first = !std::exchange(t.is_stuck, static_cast<bool>(failure));
+  if (!failure) return;
+  send_after(std::chrono::seconds(1), self(), push_again{t.spec.name});
+  if (!is_first) return;
+  detail::this_process().home->report_now(oddity_report{self(), "manager " + name_ + " cannot hand over " +
+                                                                    detail::label(t.spec.name) +
+                                                                    " now: " + to_string(exit_reason::error(failure))});
+}
+
+void table_manager::handle(const push_again& due) {
+  auto* const found = find(due.table);
+  if (found != nullptr && found->is_stuck) hand_over_now(*found);
 }
 
 /// Answers those who have the table, and gives it to the first who is alive.
@@ -167,16 +209,24 @@ void table_manager::serve_claims(kept_table& t) {
   while (!t.claims.empty()) {
     const auto claimer = t.claims.front().caller();
     const auto owner = t.is.inside->owner();
+    std::exception_ptr failure;
     if (owner != claimer) {
-      if (owner != self()) return;  // it comes back when he ends
-      try {
-        detail::give_away(*t.is.inside, claimer, nullptr);
-      } catch (const table_error& e) {
-        if (e.why() != table_error::code::no_owner) throw;
-      }
+      if (owner != self()) return;  // it comes back when that one ends
+      failure = detail::failure_of([&] {
+        try {
+          detail::give_away(*t.is.inside, claimer, nullptr);
+        } catch (const table_error& e) {
+          if (e.why() != table_error::code::no_owner) throw;  // else the claimer has ended
+        }
+      });
     }
-    t.claims.front().reply(claim_result::given);
-    t.claims.erase(t.claims.begin());
+    auto answered = std::move(t.claims.front());
+    t.claims.pop_front();
+    if (failure) {
+      answered.refuse(exit_reason::error(failure));
+    } else {
+      answered.reply(claim_result::given);
+    }
   }
 }
 

@@ -47,7 +47,7 @@ void probe::fail(const std::type_info& wanted, std::source_location where) {
 exit_reason exit_and_await(runtime& home, pid whom, const exit_reason& reason, std::source_location where) {
   probe waiting(home);
   const auto watch = waiting.monitor(whom);
-  home.core().send_exit(whom, pid{}, reason);  // from nobody, as a parent of all
+  home.core().send_exit(whom, home.core().own_name(), reason);
   const auto news = waiting.run([&] { return await(watch, patience); });
   if (!news) fail_expectation(home.core(), where, "process " + to_string(whom) + " did not end");
   return news->reason;

@@ -35,6 +35,7 @@ std::string describe(call_error::code why, pid callee, const exit_reason& reason
     case call_error::code::timeout: return who + "timeout";
     case call_error::code::calling_self: return who + "a process cannot call itself";
     case call_error::code::overloaded: return who + "overloaded";
+    case call_error::code::interrupted: return who + "the caller has to end";
     case call_error::code::exited: break;
   }
   return who + to_string(reason);

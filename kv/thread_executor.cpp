@@ -1,9 +1,12 @@
 #include "thread_executor.hpp"
 
 #include <random>
+#include <string>
+#include <system_error>
 
 #include <kv/detail/core.hpp>
 #include <kv/detail/table_guard.hpp>
+#include <kv/runtime.hpp>
 
 namespace kv::detail {
 
@@ -16,41 +19,7 @@ constinit thread_local scheduler_thread* this_thread = nullptr;
 /// a sleep and a wake-up cost. Without a second core there is nobody to wait for.
 unsigned spins() { return std::thread::hardware_concurrency() > 1 ? 300 : 0; }
 
-void relax() noexcept {
-#if defined(__x86_64__)
-  __builtin_ia32_pause();
-#endif
-}
-
 }  // namespace
-
-// parker ---------------------------------------------------------------------------------------------------------
-
-bool parker::park_until(time_point deadline, unsigned patience) {
-  for (; patience > 0; --patience) {
-    if (state_.load(std::memory_order_relaxed) == woken) break;
-    relax();
-  }
-  std::unique_lock lock(mutex_);
-  const auto is_woken = [this] {
-    // Acquire pairs with the release in unpark(): what was done before the wake-up is seen.
-    auto expected = awake;
-    return !state_.compare_exchange_strong(expected, asleep, std::memory_order_acq_rel) && expected == woken;
-  };
-  if (deadline == time_point::max()) {
-    condition_.wait(lock, is_woken);
-  } else {
-    condition_.wait_until(lock, deadline, is_woken);
-  }
-  return state_.exchange(awake, std::memory_order_acq_rel) == woken;
-}
-
-void parker::unpark() noexcept {
-  // Release pairs with the acquire in park_until(). Only who sleeps, or is about to, needs the system's help.
-  if (state_.exchange(woken, std::memory_order_acq_rel) != asleep) return;
-  const std::lock_guard lock(mutex_);
-  condition_.notify_one();
-}
 
 // scheduler_thread -----------------------------------------------------------------------------------------------
 
@@ -58,7 +27,9 @@ scheduler_thread::scheduler_thread(thread_executor& owner, std::size_t index)
     : owner_(owner), index_(index), workers_(owner.core_, *this, owner.stacks_) {}
 
 void scheduler_thread::start() {
+  workers_.prepare();
   thread_ = std::thread([this] {
+    const alternate_stack for_signals;
     this_thread = this;
     workers_.run();
   });
@@ -81,17 +52,20 @@ void scheduler_thread::push(process& p, executor::urgency how) {
   if (!suspended_here) owner_.wake_somebody();
 }
 
+void scheduler_thread::prepare_wait(const process& p) {
+  workers_.prepare_successor(p.may_use_reserve() ? stack_pool::source::reserve_too : stack_pool::source::common);
+}
+
 bool scheduler_thread::suspend(process& p, time_point deadline) {
-  workers_.prepare_successor();
+  prepare_wait(p);
   parked_process here;
   here.who = &p;
   here.home = this;
-  here.fiber = boost::fibers::context::active();
   here.deadline = deadline;
   p.waiting->parked = &here;
   if (deadline != time_point::max()) deadlines_.insert(here);
   // From the release on another thread may claim and queue it; this thread continues it only after the switch.
-  if (p.mailbox.try_release()) workers_.suspend();
+  if (p.mailbox.try_release()) workers_.suspend(here);
   if (here.is_linked()) deadlines_.erase(deadlines_.iterator_to(here));
   p.waiting->parked = nullptr;
   current_process = &p;
@@ -101,18 +75,17 @@ bool scheduler_thread::suspend(process& p, time_point deadline) {
 void scheduler_thread::pause(process& p) noexcept {
   table_guard::assert_none();
   try {
-    workers_.prepare_successor();
+    workers_.prepare_successor(stack_pool::source::common);
   } catch (const std::exception&) {
     return;  // there is no stack to run anybody else on
   }
   parked_process here;
   here.who = &p;
   here.home = this;
-  here.fiber = boost::fibers::context::active();
   suspension nothing_awaited{.parked = &here};
   auto* const outer = std::exchange(p.waiting, &nothing_awaited);
   paused_.push(p);  // with its claim, so nobody else continues it
-  workers_.suspend();
+  workers_.suspend(here);
   p.waiting = outer;
   current_process = &p;
 }
@@ -134,6 +107,8 @@ bool scheduler_thread::wake_if_parked() noexcept {
 
 process* scheduler_thread::next() {
   for (;;) {
+    if (worlds::forks() != owner_.forks_) [[unlikely]]
+      worlds::end_child();
     if (auto* const p = next_ready_process()) return p;
     if (owner_.stopping_.load(std::memory_order_acquire)) return nullptr;
     sleep();
@@ -201,13 +176,36 @@ bool scheduler_thread::has_work_for(std::size_t index) noexcept {
 
 // thread_executor ------------------------------------------------------------------------------------------------
 
-thread_executor::thread_executor(core& c, unsigned threads, std::size_t stack_size, std::size_t max_stacks)
-    : core_(c), alarm_(c), stacks_(stack_size, max_stacks), patience_(spins()) {
-  for (std::size_t i = 0; i < threads; ++i) threads_.push_back(std::make_unique<scheduler_thread>(*this, i));
-  for (auto& thread : threads_) thread->start();
+thread_executor::thread_executor(core& c, const runtime_options& options)
+    : core_(c),
+      overflows_(options.explain_stack_overflow),
+      alarm_(c),
+      stacks_(options.stack_size, options.max_stacks, options.threads, options.reserved_stacks),
+      patience_(spins()) {
+  for (std::size_t i = 0; i < options.threads; ++i) threads_.push_back(std::make_unique<scheduler_thread>(*this, i));
+  start_threads();
 }
 
 thread_executor::~thread_executor() = default;
+
+void thread_executor::start_threads() {
+  std::size_t started = 0;
+  const auto state = [&] {
+    return std::to_string(started) + " of " + std::to_string(threads_.size()) +
+           " scheduler threads could be started (runtime_options::threads)";
+  };
+  try {
+    for (; started < threads_.size(); ++started) threads_[started]->start();
+    alarm_.start();
+  } catch (const std::system_error& refusal) {
+    stop_threads();
+    throw std::system_error(refusal.code(),
+                            state() + (started < threads_.size() ? "" : ", but not that of the timers"));
+  } catch (const out_of_stacks& refusal) {
+    stop_threads();
+    throw out_of_stacks(state() + ": " + refusal.what());
+  }
+}
 
 void thread_executor::ready(process& p, urgency how) noexcept {
   if (auto* const parked = parked_state(p)) {
@@ -218,15 +216,24 @@ void thread_executor::ready(process& p, urgency how) noexcept {
   threads_[turn % threads_.size()]->push(p, how);
 }
 
+void thread_executor::prepare_wait(const process& p) {
+  if (waits_on_fiber(p)) this_thread->prepare_wait(p);
+}
+
+/// A leaf ends on its caller's stack, which may be any thread's, and its destructors may wait.
+bool thread_executor::waits_on_fiber(const process& p) const noexcept {
+  return !p.has_thread && this_thread != nullptr && this_thread->belongs_to(*this);
+}
+
 bool thread_executor::suspend(process& p, time_point deadline) {
-  if (!p.has_thread) return this_thread->suspend(p, deadline);
-  static thread_local parker here;
+  if (waits_on_fiber(p)) return this_thread->suspend(p, deadline);
+  parker here;  // no thread_local object: those that are destroyed when the program ends may still call
   parked_process me;
   me.sleeping_thread = &here;
   p.waiting->parked = &me;
   bool in_time = true;
   if (p.mailbox.try_release() && !here.park_until(deadline, patience_)) {
-    // Too late, unless somebody has just taken the claim: then his wake-up is under way and has to be waited for.
+    // Too late, unless another thread has just taken the claim: then its wake-up is under way and has to be waited for.
     in_time = !p.mailbox.try_claim();
     if (in_time) here.park_until(time_point::max(), patience_);
   }
@@ -240,23 +247,12 @@ void thread_executor::pause() noexcept {
 }
 
 void thread_executor::launch(process& p, std::unique_ptr<action> start) {
-  std::list<std::thread> ended;
-  const std::lock_guard lock(own_threads_mutex_);
-  ended.swap(ended_threads_);
-  for (auto& thread : ended) thread.join();  // at once: they are through, but for letting go of the lock
-  own_threads_.emplace_back();
-  const auto mine = std::prev(own_threads_.end());
-  try {
-    *mine = std::thread([this, &p, mine, first = std::move(start)] {
-      core_.run_on_thread(p, *first);
-      const std::lock_guard ending(own_threads_mutex_);
-      ended_threads_.splice(ended_threads_.end(), own_threads_, mine);
-      own_thread_ended_.notify_all();
-    });
-  } catch (...) {
-    own_threads_.erase(mine);
-    throw;
-  }
+  own_threads_.launch(core_, p, std::move(start));
+}
+
+bool thread_executor::is_own_thread() const noexcept {
+  const bool is_scheduler = this_thread != nullptr && this_thread->belongs_to(*this);
+  return is_scheduler || own_threads_.is_one() || alarm_.is_this_thread();
 }
 
 std::uint64_t thread_executor::random() noexcept {
@@ -265,14 +261,15 @@ std::uint64_t thread_executor::random() noexcept {
 }
 
 void thread_executor::stop() noexcept {
+  stop_threads();
+  own_threads_.join();
+}
+
+void thread_executor::stop_threads() noexcept {
   alarm_.stop();
   stopping_.store(true, std::memory_order_release);
   for (auto& thread : threads_) thread->wake();
   for (auto& thread : threads_) thread->join();
-  // The processes of these are dead: they are on their way out.
-  std::unique_lock lock(own_threads_mutex_);
-  own_thread_ended_.wait(lock, [this] { return own_threads_.empty(); });
-  for (auto& thread : ended_threads_) thread.join();
 }
 
 process* thread_executor::steal_for(std::size_t thief) {

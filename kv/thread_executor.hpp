@@ -2,8 +2,6 @@
 #pragma once
 
 #include <atomic>
-#include <condition_variable>
-#include <list>
 #include <memory>
 #include <mutex>
 #include <thread>
@@ -14,39 +12,36 @@
 #include <kv/detail/executor.hpp>
 
 #include "alarm_clock.hpp"
+#include "own_threads.hpp"
+#include "parker.hpp"
 #include "ready_list.hpp"
+#include "stack_overflow.hpp"
 #include "worker_pool.hpp"
+#include "worlds.hpp"
+
+namespace kv {
+struct runtime_options;
+}
 
 namespace kv::detail {
 
 class thread_executor;
-
-/// Where an OS thread sleeps until it is told otherwise. A wake-up that comes first is not lost.
-class parker {
- public:
-  /// The one thread. Looks `patience` times before it sleeps. Returns false when the deadline passed first.
-  bool park_until(time_point deadline, unsigned patience);
-  /// Any thread.
-  void unpark() noexcept;
-
- private:
-  enum state : int { awake, asleep, woken };
-
-  std::atomic<state> state_{awake};  // asleep is set under mutex_, by the sleeper
-  std::mutex mutex_;
-  std::condition_variable condition_;
-};
 
 /// One OS thread that runs processes.
 class scheduler_thread final : public worker_pool::source {
  public:
   scheduler_thread(thread_executor& owner, std::size_t index);
 
+  /// Throws out_of_stacks, and std::system_error when the thread cannot be had.
   void start();
-  void join() { thread_.join(); }
+  void join() {
+    if (thread_.joinable()) thread_.join();  // else it was refused
+  }
 
   /// Any thread. Queues a process; one that is suspended here is continued here, others may be taken by idle threads.
   void push(process& p, executor::urgency how);
+  /// The current process of this thread. See executor::prepare_wait.
+  void prepare_wait(const process& p);
   /// The current process of this thread. See executor::suspend.
   bool suspend(process& p, time_point deadline);
   /// The current process of this thread. See executor::pause.
@@ -101,14 +96,18 @@ class scheduler_thread final : public worker_pool::source {
 
 class thread_executor final : public executor {
  public:
-  thread_executor(core& c, unsigned threads, std::size_t stack_size, std::size_t max_stacks);
+  /// Throws std::system_error, which says how many, when it cannot have that many threads, and out_of_stacks; then
+  /// those that were there are joined.
+  thread_executor(core& c, const runtime_options& options);
   ~thread_executor() override;
 
   void ready(process& p, urgency how) noexcept override;
+  void prepare_wait(const process& p) override;
   bool suspend(process& p, time_point deadline) override;
   void pause() noexcept override;
   void launch(process& p, std::unique_ptr<action> start) override;
-  void wake_at(time_point when) override { alarm_.wake_at(when); }
+  void wake_at(time_point when) noexcept override { alarm_.wake_at(when); }
+  bool is_own_thread() const noexcept override;
   time_point now() noexcept override { return std::chrono::steady_clock::now(); }
   std::uint64_t random() noexcept override;
   unsigned turn_length() noexcept override { return 64; }
@@ -118,25 +117,26 @@ class thread_executor final : public executor {
  private:
   friend class scheduler_thread;
 
+  bool waits_on_fiber(const process& p) const noexcept;
+
+  void start_threads();
+  void stop_threads() noexcept;
   process* steal_for(std::size_t thief);
   bool anything_to_steal(std::size_t thief) const noexcept;
   bool anything_at_all(std::size_t index) noexcept;
   void wake_somebody() noexcept;
 
   core& core_;
+  const overflow_watch overflows_;
   alarm_clock alarm_;
   stack_pool stacks_;
   const unsigned patience_;
+  const unsigned forks_ = worlds::forks();  // when its threads were started: a child of a later one has them not
   std::vector<std::unique_ptr<scheduler_thread>> threads_;
   std::atomic<std::size_t> next_thread_{0};  // spreads what plain threads send; orders nothing
   std::atomic<unsigned> parked_count_{0};    // a hint that saves wake_somebody() the walk
   std::atomic<bool> stopping_{false};        // release in stop(); acquire in scheduler_thread::next()
-
-  // Processes with a thread of their own. An ended thread is joined by whoever launches or stops next.
-  std::mutex own_threads_mutex_;
-  std::condition_variable own_thread_ended_;
-  std::list<std::thread> own_threads_;    // under own_threads_mutex_
-  std::list<std::thread> ended_threads_;  // the same
+  own_threads own_threads_;
 };
 
 }  // namespace kv::detail

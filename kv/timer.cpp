@@ -148,11 +148,15 @@ void core::check_idle(process& p) noexcept {
 }  // namespace detail
 
 std::optional<std::chrono::nanoseconds> cancel(timer_ref timer) {
-  return detail::this_process().home->cancel_timer(timer.number);
+  auto& home = *detail::this_process().home;
+  const auto number = home.unmark(timer.number);
+  return number ? home.cancel_timer(*number) : std::nullopt;
 }
 
 std::optional<std::chrono::nanoseconds> time_left(timer_ref timer) {
-  return detail::this_process().home->time_left(timer.number);
+  auto& home = *detail::this_process().home;
+  const auto number = home.unmark(timer.number);
+  return number ? home.time_left(*number) : std::nullopt;
 }
 
 }  // namespace kv

@@ -29,19 +29,20 @@ const message* core::peek(process& p) noexcept {
   return p.must_exit || p.is_suspended ? nullptr : p.queue.front();
 }
 
-void core::run_on_thread(process& p, action& start) noexcept {
+void core::run_on_thread(process& p, std::unique_ptr<action> start) noexcept {
   const run_as as(p);
   p.life.store(stage::running, std::memory_order_relaxed);
-  p.handles(&start.type());
+  p.handles(&start->type());
   std::exception_ptr failure;
   try {
     const callback here(*this, p);
-    start.run(nullptr);
+    start->run(nullptr);
   } catch (const unwind&) {
   } catch (...) {
     failure = std::current_exception();
   }
   fail_with(p, failure);
+  start.reset();  // while it can still send
   finish(p);
 }
 
@@ -90,22 +91,6 @@ void core::fail_inline(process& p, std::exception_ptr why) {
     finish(p);
   }
   throw call_error(call_error::code::exited, id, reason);
-}
-
-bool core::serve_until(process& self, time_point deadline) {
-  check_signals(self);
-  if (self.queue.empty()) {
-    suspension waiting;
-    if (!wait(self, waiting, deadline)) return false;
-  }
-  auto next = self.queue.pop();
-  if (next == nullptr) return true;
-  auto outer = std::move(self.current);
-  handle_message(self, std::move(next));
-  if (self.current) self.queue.push(std::move(self.current));  // it ended the process, which answers it with the rest
-  self.current = std::move(outer);
-  throw_if_ending(self);
-  return true;
 }
 
 void core::handle_message(process& p, message_ptr what) noexcept {
@@ -173,9 +158,9 @@ void core::deliver_letter(process& p, letter& what) {
   if (!make_ready(p, what)) return;
   const auto* const exit = what.as<exit_signal>();
   const bool is_handled = what.deliver(p.state) || p.body->handle(what);
-  if (exit != nullptr && (!exit->from || exit->from == p.parent)) {
-    // As gen_server: whoever does not handle exits ends with its parent, and nobody outlives it. The runtime is the
-    // parent of all roots.
+  if (exit != nullptr && (exit->from == p.parent || exit->from == own_name())) {
+    // As gen_server: whoever does not handle exits ends with its parent, and nobody outlives it. A plain thread, which
+    // sends as nobody, is the parent of what no process started, and of nothing else; the runtime that ends, of all.
     if (!is_handled || (exit->from && find(exit->from) == nullptr)) return p.end_with(exit->reason);
   }
   if (is_handled) return;
@@ -264,10 +249,8 @@ void core::apply(process& p, std::unique_ptr<signal> what) noexcept {
   const auto number = [&] { return static_cast<const control_signal&>(*what).number; };
   switch (what->operation) {
     case signal::op::exit: return apply_exit(p, as_exit());
-    case signal::op::link: p.bonds->links.insert(as_exit()); return;
-    case signal::op::unlink:
-      if (p.bonds) p.bonds->links.take(what->from());
-      return;
+    case signal::op::link: return apply_link(p, as_exit());
+    case signal::op::unlink: return apply_unlink(p, what->from(), static_cast<std::uint32_t>(number()));
     case signal::op::link_exit:
       // Whoever has unlinked in the meantime must not hear of it.
       if (p.bonds && p.bonds->links.take(what->from())) apply_exit(p, as_exit());
@@ -281,6 +264,22 @@ void core::apply(process& p, std::unique_ptr<signal> what) noexcept {
     case signal::op::forget_reply: return forget(p, number());
     case signal::op::resume: p.is_suspended = false; return;
   }
+}
+
+/// Two processes may link and unlink each other at once, so a signal that unlinks can come to a link that its sender did not
+/// know of. Each request to link has a number, and who unlinks says which was the last that it had seen.
+void core::apply_link(process& p, std::unique_ptr<exit_notice> what) noexcept {
+  const auto number = std::exchange(what->asked, 0);
+  const auto from = what->from();
+  p.bonds->links.insert(std::move(what));  // unless there is one
+  p.bonds->links.find(from)->seen = number;
+}
+
+/// Of the link that the sender knew: a request of this process that it had not seen yet makes a new one.
+void core::apply_unlink(process& p, pid from, std::uint32_t seen) noexcept {
+  const auto* const mine = p.bonds ? p.bonds->links.find(from) : nullptr;
+  if (mine == nullptr || static_cast<std::int32_t>(mine->asked - seen) > 0) return;
+  p.bonds->links.take(from);
 }
 
 /// The answer to that request is not wanted any more; it may have come.
@@ -324,18 +323,6 @@ void core::end_as_told(process& p, const exit_reason& why) {
 }
 
 // Answers --------------------------------------------------------------------------------------------------------
-
-void core::answer(message_ptr what, const exit_reason* failure) noexcept {
-  auto& call = static_cast<request&>(*what);
-  call.answered = true;
-  if (failure != nullptr) {
-    call.failed = true;
-    call.failure = *failure;
-  }
-  auto& home = *call.caller_core;
-  // What the caller gave to it is the caller's, and must not be destroyed by who answers.
-  if (home.try_deliver(call.caller, what, executor::urgency::handoff) != delivery::done) home.discard(std::move(what));
-}
 
 /// Nobody can take the message: tells its sender, if that has to be told.
 void core::bounce(pid to, message_ptr what, const exit_reason& why) noexcept {

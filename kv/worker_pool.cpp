@@ -1,124 +1,104 @@
 #include "worker_pool.hpp"
 
-#include <memory>
-#include <mutex>
-
-#include <boost/fiber/algo/algorithm.hpp>
-#include <boost/fiber/fiber.hpp>
-#include <boost/fiber/operations.hpp>
-#include <boost/fiber/scheduler.hpp>
+#include <utility>
 
 #include <kv/detail/core.hpp>
 
 #include "exception_globals.hpp"
+#include "stack_overflow.hpp"
 
 namespace kv::detail {
-
-namespace {
-
-/// Boost.Fiber's part: first come, first served; the dispatcher, which only tidies up, when nobody else wants to run
-/// or has to now and then. Work from other threads never comes this way, and no thread sleeps here while processes
-/// can run: scheduler_thread::next() does that.
-class fiber_queue final : public boost::fibers::algo::algorithm {
- public:
-  void awakened(boost::fibers::context* fiber) noexcept override {
-    if (fiber->is_context(boost::fibers::type::dispatcher_context)) {
-      dispatcher_ = fiber;
-    } else {
-      fiber->ready_link(ready_);
-    }
-  }
-
-  boost::fibers::context* pick_next() noexcept override {
-    const bool tidy_up = ++picks_ % 256 == 0;
-    if (dispatcher_ != nullptr && (tidy_up || ready_.empty())) return std::exchange(dispatcher_, nullptr);
-    if (ready_.empty()) return nullptr;
-    auto* const fiber = &ready_.front();
-    ready_.pop_front();
-    return fiber;
-  }
-
-  bool has_ready_fibers() const noexcept override { return !ready_.empty(); }
-
-  void suspend_until(const std::chrono::steady_clock::time_point& until) noexcept override {
-    std::unique_lock lock(mutex_);
-    if (until == time_point::max()) {
-      condition_.wait(lock, [this] { return notified_; });
-    } else {
-      condition_.wait_until(lock, until, [this] { return notified_; });
-    }
-    notified_ = false;
-  }
-
-  void notify() noexcept override {
-    const std::lock_guard lock(mutex_);
-    notified_ = true;
-    condition_.notify_all();
-  }
-
- private:
-  boost::fibers::scheduler::ready_queue_type ready_;
-  boost::fibers::context* dispatcher_ = nullptr;
-  unsigned picks_ = 0;
-  std::mutex mutex_;
-  std::condition_variable condition_;
-  bool notified_ = false;  // under mutex_
-};
-
-void make_ready(boost::fibers::context* fiber) noexcept { boost::fibers::context::active()->schedule(fiber); }
-
-}  // namespace
 
 parked_process* parked_state(const process& p) noexcept {
   return p.waiting == nullptr ? nullptr : static_cast<parked_process*>(p.waiting->parked);
 }
 
-void worker_pool::run() {
-  boost::fibers::use_scheduling_algorithm<fiber_queue>();
-  work(false);
+worker_pool::worker_pool(core& c, source& work, stack_pool& stacks) : core_(c), source_(work), stacks_(stacks) {
+  spare_.reserve(max_spare + 1);  // one is prepared where there is none: nothing is allocated any more
 }
 
-void worker_pool::work(bool may_retire) {
+worker_pool::~worker_pool() {
+  if (first_.sp != nullptr) stacks_.deallocate(first_);
+  if (drawn_.sp != nullptr) give_back_drawn();
+}
+
+void worker_pool::prepare() { first_ = stacks_.allocate(stack_pool::source::common).stack; }
+
+void worker_pool::run() { switch_to(make_worker(std::exchange(first_, {})), thread_); }
+
+boost::context::fiber worker_pool::make_worker(const boost::context::stack_context& stack) {
+  return {std::allocator_arg, boost::context::preallocated(stack.sp, stack.size, stack), stack_of_worker{this},
+          [this, stack](boost::context::fiber&& from) {
+            const running_stack mine(stack);
+            arrive(std::move(from));
+            return work();
+          }};
+}
+
+boost::context::fiber worker_pool::work() {
   while (auto* const p = source_.next()) {
     auto* const parked = parked_state(*p);
     if (parked == nullptr) {
+      running_stack::runs(*p);
       core_.run(*p);
-      continue;
+      if (drawn_.sp != nullptr) [[unlikely]]
+        give_back_drawn();
+    } else if (spare_.size() >= max_spare || parked->on_reserve) {
+      keeps_stack_ = parked->on_reserve;
+      return std::move(parked->fiber);  // this worker ends
+    } else {
+      switch_to(std::move(parked->fiber), spare_.emplace_back());
     }
-    make_ready(parked->fiber);
-    if (may_retire && spare_.size() >= max_spare) return;  // Boost.Fiber goes on with what is ready
-    spare_.push_back(boost::fibers::context::active());
-    switch_away();
   }
-  if (auto* const another = take_spare()) make_ready(another);  // so that it ends, too
+  return spare_.empty() ? std::move(thread_) : take_spare();  // which ends, too
 }
 
-boost::fibers::context* worker_pool::take_spare() noexcept {
-  if (spare_.empty()) return nullptr;
-  auto* const fiber = spare_.back();
+boost::context::fiber worker_pool::take_spare() noexcept {
+  auto fiber = std::move(spare_.back());
   spare_.pop_back();
   return fiber;
 }
 
-void worker_pool::prepare_successor() {
-  if (!spare_.empty()) return;
-  const keep_exceptions mine;
-  // Runs at once as far as its own suspension, and comes back here.
-  boost::fibers::fiber(boost::fibers::launch::dispatch, std::allocator_arg, stack_source{&stacks_}, [this] {
-    spare_.push_back(boost::fibers::context::active());
-    boost::fibers::context::active()->suspend();
-    work(true);
-  }).detach();
+void worker_pool::prepare_successor(stack_pool::source from) {
+  if (!spare_.empty() || (from == stack_pool::source::reserve_too && drawn_.sp != nullptr)) return;
+  const auto [stack, is_drawn] = stacks_.allocate(from);
+  if (is_drawn) {
+    drawn_ = stack;  // a worker that waits for work would serve others, too
+  } else {
+    spare_.push_back(make_worker(stack));
+  }
 }
 
-void worker_pool::suspend() {
-  make_ready(take_spare());
-  switch_away();
+void worker_pool::suspend(parked_process& here) {
+  here.on_reserve = spare_.empty();
+  switch_to(here.on_reserve ? make_worker(std::exchange(drawn_, {})) : take_spare(), here.fiber);
 }
 
-void worker_pool::switch_away() {
-  const keep_exceptions mine;
-  boost::fibers::context::active()->suspend();
+/// A worker's stack is not in use any more.
+void worker_pool::has_ended(boost::context::stack_context& stack) noexcept {
+  if (std::exchange(keeps_stack_, false) && drawn_.sp == nullptr) {
+    drawn_ = stack;  // who comes back may have to wait again
+  } else {
+    stacks_.deallocate(stack);
+  }
+}
+
+/// The turn of whom it was for is over.
+void worker_pool::give_back_drawn() noexcept {
+  auto stack = std::exchange(drawn_, {});
+  stacks_.deallocate(stack);
+}
+
+void worker_pool::switch_to(boost::context::fiber next, boost::context::fiber& here) {
+  const keep_exceptions exceptions;
+  const running_stack::keep stack;
+  departed_ = &here;
+  arrive(std::move(next).resume());
+}
+
+/// The first thing that a worker does when it is switched to. One that has ended leaves nothing to keep.
+void worker_pool::arrive(boost::context::fiber from) noexcept {
+  if (from) *departed_ = std::move(from);
 }
 
 }  // namespace kv::detail

@@ -17,9 +17,36 @@ ref<bucket> registry::create(std::string_view name) const {
   throw registry_error("bucket " + std::string(name) + " could not be started: there is no bucket supervisor");
 }
 
+namespace {
+
+/// Waits in place of a process of another runtime, which then waits for it as for any call. Ends with it.
+class deputy {
+ public:
+  explicit deputy(runtime& home) : home_(home), at_work_(home.spawn<nothing>()) {}
+  deputy(const deputy&) = delete;
+  deputy& operator=(const deputy&) = delete;
+  ~deputy() { home_.exit(at_work_, exit_reason::kill); }
+
+  template <class F>
+  auto run(F function) const {
+    return at_work_.call_for(infinity, [function](nothing&) { return function(); });
+  }
+
+ private:
+  struct nothing {};
+
+  runtime& home_;
+  const ref<nothing> at_work_;
+};
+
+}  // namespace
+
 std::optional<ref<bucket>> registry::await(std::string_view name, std::chrono::nanoseconds timeout) const {
   auto found = lookup(name);
   if (found || timeout.count() <= 0) return found;
+  if (&home_->core().waits_at("wait for a name") != &home_->core()) {
+    return deputy(*home_).run([*this, text = std::string(name), timeout] { return await(text, timeout); });
+  }
   const detail::caller who(home_->core());
   const detail::run_as as(who.self());
   const auto deadline = home_->core().deadline_after(timeout);

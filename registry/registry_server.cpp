@@ -5,6 +5,9 @@
 #include <stdexcept>
 #include <unordered_set>
 
+#include <kv/detail/failure_of.hpp>
+#include <kv/timer.hpp>
+
 namespace kv {
 
 std::ostream& operator<<(std::ostream& out, const created& event) {
@@ -56,12 +59,15 @@ void registry_server::recover_outbox() {
     if (unseen) options_.outbox.erase(row.first);
     return unseen;
   });
+  for (const auto& [number, what] : unannounced_) {
+    if (const auto* const c = std::get_if<created>(&what)) newest_.insert_or_assign(c->name, number);
+  }
 }
 
 void registry_server::adopt_rows() {
   options_.names.for_each([this](const std::string& name, pid who) {
     if (set_aside_if_foreign(name, who) || set_aside_if_bad(name, who)) return;
-    monitor(who, name);  // a dead one answers at once, and is buried as any other
+    detail::watch(who, name);  // a dead one answers at once, and is buried as any other
   });
 }
 
@@ -101,7 +107,9 @@ void registry_server::end_strays() {
     options_.quarantine->for_each([&](const auto&, const auto& row) { known.insert(row.value); });
   try {
     const ref<bucket_supervisor> buckets(home(), *parent);
-    for (const auto child : buckets.call_for(infinity, &bucket_supervisor::children)) {
+    const auto all = buckets.call_for(infinity, &bucket_supervisor::try_children);
+    if (all.second) std::rethrow_exception(all.second);
+    for (const auto child : all.first) {
       if (!known.contains(child)) exit(child, exit_reason::kill);
     }
   } catch (const call_error&) {
@@ -111,18 +119,51 @@ void registry_server::end_strays() {
 
 // Work -----------------------------------------------------------------------------------------------------------
 
-std::optional<ref<bucket>> registry_server::create(const std::string& name) {
-  if (const auto row = options_.names.lookup(name)) {
-    if (is_bucket(*row)) return ref<bucket>(home(), *row);
-    if (!set_aside_if_foreign(name, *row)) await_burial(name, *row);
-  }
-  const auto made = start_bucket();
-  if (!made) return std::nullopt;
-  monitor(*made, name);
-  announce(created{name, *made});
-  enter(name, *made);
+void registry_server::create(answer caller, const std::string& name) {
+  const auto failure = detail::failure_of([&] { find_or_start(caller, name); });
+  if (failure) caller.refuse(exit_reason::error(failure));
   publish();
-  return made;
+}
+
+void registry_server::find_or_start(answer& caller, const std::string& name) {
+  const auto row = options_.names.lookup(name);
+  if (row && is_bucket(*row)) {
+    const ref<bucket> found(home(), *row);
+    const auto news = newest_.find(name);
+    if (news == newest_.end()) return caller.reply(found);
+    return answer_when_announced(news->second, {.creator = std::move(caller), .settler = {}, .made = found});
+  }
+  if (row && !set_aside_if_foreign(name, *row)) return await_burial(caller, name, *row);
+  start(caller, name);
+}
+
+/// All or nothing: what has been done is undone when the rest fails.
+void registry_server::start(answer& caller, const std::string& name) {
+  const auto parent = home().whereis(options_.buckets, typeid(bucket_supervisor));
+  if (!parent) return caller.reply(std::nullopt);
+  std::optional<ref<bucket>> made;
+  try {
+    const auto result =
+        ref<bucket_supervisor>(home(), *parent).call_for(infinity, &bucket_supervisor::try_start_bucket);
+    if (result.second) std::rethrow_exception(result.second);
+    made = result.first;
+  } catch (const call_error&) {
+    return caller.reply(std::nullopt);  // it has just ended
+  }
+  std::uint64_t number = 0;
+  const auto failure = detail::failure_of([&] {
+    monitor(*made, name);
+    number = announce(created{name, *made});
+    newest_.insert_or_assign(name, number);
+    auto& row = awaiting_[number];
+    row.reserve(1);
+    enter(name, *made);
+    row.push_back({.creator = std::move(caller), .settler = {}, .made = made});
+  });
+  if (!failure) return;
+  home().send_exit(*made, self(), exit_reason::kill);
+  if (number != 0) take_back(number);
+  std::rethrow_exception(failure);
 }
 
 void registry_server::enter(const std::string& name, pid who) {
@@ -130,58 +171,76 @@ void registry_server::enter(const std::string& name, pid who) {
   wake_waiting(name);
 }
 
+/// Not as users send: no mailbox that is full may make the registry wait. Who is not told for want of memory waits for
+/// its deadline.
 void registry_server::wake_waiting(const std::string& name) {
-  for (const auto each : options_.waiting.lookup(name).value_or(std::vector<pid>())) {
-    send(each, detail::name_entered{});
-  }
+  static_cast<void>(detail::failure_of([&] {
+    for (const auto each : options_.waiting.lookup(name).value_or(std::vector<pid>())) {
+      home().deliver(each, std::make_unique<detail::letter_of<detail::name_entered>>(detail::name_entered{}));
+    }
+  }));
 }
 
-void registry_server::await_burial(const std::string& name, pid who) {
-  // Its `down` is on its way, and its end has to be announced before the name begins anew. A row that somebody else
-  // wrote is not monitored, so nothing comes for it.
-  const auto is_it = [&](const down& d) { return d.from == who && d.tag == name; };
-  const auto news = receive_if<down>(is_it, std::chrono::seconds(1));
-  bury(name, who, news ? news->reason : exit_reason::noproc);
+// Ends -----------------------------------------------------------------------------------------------------------
+
+/// Its `down` is on its way, and its end has to be announced before the name begins anew. A row that a stranger wrote is
+/// not monitored, so nothing comes for it but the timer.
+void registry_server::await_burial(answer& caller, const std::string& name, pid who) {
+  const auto [row, is_first] = burials_.try_emplace(name);
+  const auto failure = detail::failure_of([&] {
+    if (is_first) send_after(std::chrono::seconds(1), self(), burial_due{name, who});
+    row->second.push_back(std::move(caller));
+  });
+  if (failure && is_first) burials_.erase(row);
+  if (failure) std::rethrow_exception(failure);
+}
+
+void registry_server::handle(const burial_due& due) {
+  if (options_.names.lookup(due.name) == due.bucket && !home().alive(due.bucket)) {
+    if (detail::failure_of([&] { bury(due.name, due.bucket, exit_reason::noproc); })) {
+      return bury_later(due.name, due.bucket);
+    }
+  }
+  has_buried(due.name);
   publish();
-}
-
-std::optional<ref<bucket>> registry_server::start_bucket() {
-  const auto parent = home().whereis(options_.buckets, typeid(bucket_supervisor));
-  if (!parent) return std::nullopt;
-  try {
-    return ref<bucket_supervisor>(home(), *parent).call_for(infinity, &bucket_supervisor::start_bucket);
-  } catch (const call_error&) {
-    return std::nullopt;
-  }
 }
 
 void registry_server::handle(const down& news) {
-  if (options_.names.lookup(news.tag) != news.from) return;  // (R3): an old story, or not about a bucket at all
-  bury(news.tag, news.from, news.reason);
+  if (news.ref == manager_watch_) {
+    manager_ = {};
+    manager_watch_ = {};
+    is_publishing_ = false;
+    return publish();
+  }
+  // An old story (R3), or not about a bucket at all, or of one that lives, which no monitor tells.
+  if (options_.names.lookup(news.tag) != news.from || home().alive(news.from)) return;
+  if (detail::failure_of([&] { bury(news.tag, news.from, news.reason); })) return bury_later(news.tag, news.from);
+  has_buried(news.tag);
   publish();
 }
 
+/// All or nothing.
 void registry_server::bury(const std::string& name, pid who, const exit_reason& reason) {
-  announce(exited{name, who, reason});
+  const auto number = announce(exited{name, who, reason});
   if (options_.mistake == detail::registry_mistake::announces_before_removal) publish();
-  options_.names.erase_if_equal(name, who);
+  const auto failure = detail::failure_of([&] { options_.names.erase_if_equal(name, who); });
+  if (!failure) return;
+  take_back(number);
+  std::rethrow_exception(failure);
 }
 
-void registry_server::announce(event what) {
-  options_.outbox.insert(++last_number_, what);
-  unannounced_.emplace_back(last_number_, std::move(what));
+/// For want of memory. Should there be none for the timer, this process ends, and the next one finds the row.
+void registry_server::bury_later(const std::string& name, pid who) {
+  send_after(std::chrono::milliseconds(100), self(), burial_due{name, who});
 }
 
-void registry_server::publish() {
-  try {
-    while (!unannounced_.empty()) {
-      const auto& [number, what] = unannounced_.front();
-      std::visit([this](const auto& e) { options_.events.sync_notify(e); }, what);
-      options_.outbox.erase(number);
-      unannounced_.pop_front();
-    }
-  } catch (const call_error&) {
-    // The event manager is down. It greets this process when it is back.
+/// Those who wanted the name have their turn again. The first of them starts the bucket.
+void registry_server::has_buried(const std::string& name) {
+  auto those = burials_.extract(name);
+  if (!those) return;
+  for (auto& caller : those.mapped()) {
+    const auto failure = detail::failure_of([&] { find_or_start(caller, name); });
+    if (failure) caller.refuse(exit_reason::error(failure));
   }
 }
 

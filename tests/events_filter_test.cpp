@@ -2,7 +2,6 @@
 // own subscription and nobody else anything.
 #include <doctest/doctest.h>
 
-#include <new>
 #include <stdexcept>
 
 #include "weather.hpp"
@@ -78,20 +77,6 @@ TEST_CASE("several filters that throw at one event are all removed") {
   w.events.sync_notify(rain{1});
   CHECK(w.events.count() == 0);
   CHECK(w.removals().size() == 10);
-}
-
-TEST_CASE("for want of memory a filter is not removed: it is the manager that ends, and attaches it again") {
-  weather_station w;
-  w.events.forward_to(w.p, [](const rain& r) -> bool { return r.number != 1 ? true : throw std::bad_alloc(); });
-  w.p.monitor(w.events.manager_pid().value());
-  w.events.notify(rain{1});
-  CHECK(w.p.expect<kv::down>().reason.what() == kv::exit_reason::kind::error);
-  w.p.run([] { CHECK(kv::receive_for<kv::exit_signal>(kv::testing::patience)); });  // it was linked
-  CHECK(w.rows.size() == 1);
-  w.start();
-  w.events.sync_notify(rain{2});
-  CHECK(w.p.expect<rain>().number == 2);
-  CHECK(w.removals().empty());
 }
 
 TEST_CASE("a filter survives the manager") {

@@ -158,14 +158,16 @@ TEST_CASE("unlinking a stranger, the dead, oneself or nobody does nothing") {
   inside(stranger, [] {});
 }
 
-TEST_CASE("linking to the dead is answered with noproc") {
+TEST_CASE("linking to the dead is answered with noproc, also when their runtime is") {
   kv::runtime runtime({.threads = 2});
-  kv::runtime elsewhere({.threads = 1});
   probe p(runtime);
   const auto dead = runtime.spawn<blank>();
   dead.stop();
-  const auto foreign = elsewhere.spawn<blank>();
-  for (const kv::pid nobody : {dead.id(), foreign.id(), kv::pid{}}) {
+  const auto foreign = [] {
+    kv::runtime elsewhere({.threads = 1});
+    return elsewhere.spawn<blank>().id();
+  }();
+  for (const kv::pid nobody : {dead.id(), foreign, kv::pid{}}) {
     const auto t = runtime.spawn<trapper>(p.id());
     inside(t, [nobody] { kv::link(nobody); });
     const auto signal = p.expect<kv::exit_signal>();
@@ -176,7 +178,6 @@ TEST_CASE("linking to the dead is answered with noproc") {
     b.cast([nobody](blank&) { kv::link(nobody); });
     CHECK(p.expect_down(b).reason == exit_reason::noproc);
   }
-  inside(foreign, [] {});
 }
 
 TEST_CASE("a link to oneself does nothing") {

@@ -61,10 +61,8 @@ class registry_parts {
   void stop(const std::string& name) {
     if (const auto who = runtime.whereis(name)) kv::testing::kill_and_await(runtime, *who);
   }
-  /// Returns when the registry has handled what was sent to it before.
-  void settle() const {
-    server.call([](kv::registry_server&) {});
-  }
+  /// Returns when the registry has handled what was sent to it before, and announced what it could.
+  void settle() const { server.call(&kv::registry_server::settle); }
   template <class K, class V>
   kv::table<K, V> make_table() {
     return kv::table<K, V>::create(runtime, {.name = {}, .access = kv::table_access::public_, .owner = p});

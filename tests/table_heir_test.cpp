@@ -221,15 +221,33 @@ TEST_CASE("an heir whose mailbox is full is told all the same") {
   CHECK(p.expect<transfer>().table == t);
 }
 
-TEST_CASE("what an heir cannot copy is reported, and it owns the table") {
-  reports seen;
-  kv::runtime runtime({.threads = 1, .on_report = seen.sink()});
+TEST_CASE("what a dying owner cannot copy is copied by its heir") {
+  kv::runtime runtime({.threads = 1});
   probe p(runtime);
   const auto owner = runtime.spawn<blank>();
   const auto t = numbers::create(runtime, {.name = "shopping", .owner = owner, .heirs = {p.id()}}, brittle(0));
   kill_and_await(runtime, owner);
   CHECK(t.owner() == p.id());
-  CHECK_FALSE(p.has<kv::table_transfer<numbers, brittle>>());
+  CHECK(p.expect<kv::table_transfer<numbers, brittle>>().table == t);
+}
+
+TEST_CASE("what neither a dying owner nor its heir can copy is reported, and the heir owns the table") {
+  struct unique {
+    unique() = default;
+    unique(const unique&) { throw std::runtime_error("there is one of it"); }
+    unique(unique&&) = default;
+    unique& operator=(const unique&) = delete;
+    unique& operator=(unique&&) = delete;
+    ~unique() = default;
+  };
+  reports seen;
+  kv::runtime runtime({.threads = 1, .on_report = seen.sink()});
+  probe p(runtime);
+  const auto owner = runtime.spawn<blank>();
+  const auto t = numbers::create(runtime, {.name = "shopping", .owner = owner, .heirs = {p.id()}}, unique());
+  kill_and_await(runtime, owner);
+  CHECK(t.owner() == p.id());
+  CHECK_FALSE(p.has<kv::table_transfer<numbers, unique>>());
   CHECK(seen.all<kv::oddity_report>().at(0).what.find("copying it threw") != std::string::npos);
 }
 

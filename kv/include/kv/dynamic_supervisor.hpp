@@ -44,6 +44,8 @@ struct dynamic_supervisor_options {
 /// `supervisor`.
 class dynamic_supervisor {
  public:
+  static constexpr bool reserved_stack = true;  // see runtime_options::reserved_stacks
+
   /// Throws std::invalid_argument for a stop_within below 0 and a period of 0.
   explicit dynamic_supervisor(const dynamic_supervisor_options& options = dynamic_supervisor_options());
   explicit dynamic_supervisor(std::chrono::nanoseconds stop_within)

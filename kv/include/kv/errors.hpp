@@ -18,7 +18,8 @@ class call_error : public std::runtime_error {
     timeout,       ///< it did not answer in time; it may still do what was asked
     exited,        ///< it ended before it answered: see reason()
     calling_self,  ///< a process called itself and would have waited for ever
-    overloaded     ///< its mailbox was full: see limit_mailbox
+    overloaded,    ///< its mailbox was full: see limit_mailbox
+    interrupted    ///< the caller has to end and waited in a destructor; the callee may still do what was asked
   };
 
   call_error(code why, pid callee, const exit_reason& reason = exit_reason::noproc);

@@ -63,8 +63,8 @@ void give_up(std::unique_ptr<request> what) noexcept;
 ///     };
 ///     std::string page = p.call(&printer::next_page);
 ///
-/// It can be moved into a message, into another process and to another thread, but not beyond the end of the runtime. One
-/// that is destroyed without a reply tells its caller so: by the reason of the process in which that happens, if it
+/// It can be moved into a message, into another process and to another thread, also beyond the end of its caller's
+/// runtime: then the answer is dropped. One that is destroyed without a reply tells its caller so: by the reason of the process in which that happens, if it
 /// happens because it ends, or else by `no reply`. Mirrors the `from` of `GenServer.reply/2`.
 template <class R>
 class from {
@@ -87,14 +87,12 @@ class from {
   void reply(Value&&... value) {
     if (!call_) return;
     if constexpr (!std::is_void_v<R>) call_->result.value.emplace(std::forward<Value>(value)...);
-    auto* const home = call_->caller_core;
-    home->answer(std::move(call_), nullptr);
+    detail::answer(std::move(call_), nullptr);
   }
   /// Tells the caller that there is no answer: his call throws call_error with that reason. The process goes on.
   void refuse(const exit_reason& why) {
     if (!call_) return;
-    auto* const home = call_->caller_core;
-    home->answer(std::move(call_), &why);
+    detail::answer(std::move(call_), &why);
   }
 
  private:

@@ -30,7 +30,7 @@ struct down {
 /// A linked process has ended, or somebody asks this one to end, and this one traps exits.
 /// Mirrors `{'EXIT', Pid, Reason}`.
 struct exit_signal {
-  pid from;
+  pid from;  ///< nobody (false) when a plain thread asks, or the runtime, because it ends
   exit_reason reason;
 };
 

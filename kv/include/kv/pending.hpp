@@ -25,8 +25,8 @@ namespace detail {
 /// The part of a pending request that does not depend on its answer.
 class pending_base {
  public:
-  pending_base(core& home, pid owner, std::uint64_t number, pid callee) noexcept
-      : home_(&home), owner_(owner), number_(number), callee_(callee) {}
+  pending_base(pid owner, std::uint64_t number, pid callee) noexcept
+      : owner_(owner), number_(number), callee_(callee) {}
   pending_base(pending_base&& other) noexcept;
   pending_base& operator=(pending_base&& other) noexcept;
   ~pending_base();
@@ -51,8 +51,7 @@ class pending_base {
  private:
   bool is_owner() const noexcept;
 
-  core* home_;  // null once it was moved from
-  pid owner_;
+  pid owner_;  // nobody once it was moved from
   std::uint64_t number_;
   pid callee_;
   std::unique_ptr<signal> kill_;
@@ -63,7 +62,8 @@ std::optional<std::size_t> wait_for_any(const std::vector<std::uint64_t>& reques
 }  // namespace detail
 
 /// A request that is under way, made by ref::send_request. It belongs to the process that made it: only that one can
-/// wait for the answer. Once it is destroyed, an answer that comes is dropped. Mirrors the request id of
+/// wait for the answer. Once it is destroyed, an answer that comes is dropped. It may be destroyed anywhere, also when the
+/// runtime has ended. Mirrors the request id of
 /// `gen_server:send_request/2`.
 template <class R>
 class pending : public detail::pending_base {

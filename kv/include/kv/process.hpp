@@ -21,10 +21,28 @@
 #include <kv/timer.hpp>
 
 // Threads and blocking. All of these work on the calling process, and throw std::logic_error outside one. Only
-// receive() and spawning a server that is no leaf can block; a leaf that tries gets leaf_blocked. An exit signal takes
-// effect when the current callback returns or blocks, because C++ cannot stop running code: a process that computes
-// for a minute can be killed after that minute. A process that has to end while it is blocked is unwound by an
-// exception that is no std::exception; a `catch (...)` that swallows it only puts it off until the next blocking call.
+// receive() and spawning a server that is no leaf can block, and sending to a full mailbox whose owner wants that; a leaf
+// that tries gets leaf_blocked. An exit signal takes effect when the current callback returns or blocks, because C++
+// cannot stop running code: a process that computes for a minute can be killed after that minute. A process that has to
+// end while it is blocked is unwound by an exception that is no std::exception; a `catch (...)` that swallows it only puts
+// it off until the next blocking call. One that swallows it time and again sleeps before each next time, up to a second.
+//
+// Destructors. A process that has to end while a destructor of its own waits, or any other `noexcept` function, cannot be
+// unwound: std::terminate would follow. So that wait ends at once in the ordinary way, and the process ends afterwards,
+// at its next wait outside the destructor or when its callback returns:
+//   - a call throws call_error{interrupted}, as does spawning; it was sent, and may be done;
+//   - a wait with a timeout, await() or wait_any() says that nothing came; what had come already is still found;
+//   - what is sent to a full mailbox is dropped;
+//   - receive() without a timeout has no such end, and goes on: it is reported, and the process lives until it is over.
+// So in a destructor catch what a call throws, and wait with a timeout. While the exception is under way, and in the
+// destructor of a server's state, waits go on as ever: no further exit signal ends them. A leaf may wait there, too; it
+// holds up the caller in whose call it ends. What the destructor of a state throws is reported, and nothing else.
+//
+// Pids of other runtimes. A process calls, casts to and sends to one of another runtime by a typed handle (kv::ref) or by
+// that runtime's object, and waits as in its own: nothing else stands still meanwhile. Messages of one sender arrive in
+// order there, too. For what takes a pid here, a process of another runtime is dead: send and exit do nothing, a name,
+// table or alias cannot be its. Only link and monitor say so by an exception while that runtime lives, because its end
+// would never be told.
 
 namespace kv {
 
@@ -88,7 +106,8 @@ std::pair<pid, monitor_ref> spawn_monitor(F function) {
 
 /// Sends a message; nothing happens when the receiver is dead. Messages and signals from one process to another arrive
 /// in the order they were sent. Returns at once, unless the receiver's mailbox is full and it wants senders to wait: then
-/// it can block, and throws leaf_blocked in a leaf. See limit_mailbox.
+/// it can block, and throws leaf_blocked in a leaf, call_error{overloaded} where that is the calling process itself. See
+/// limit_mailbox.
 template <class M>
 void send(pid to, M message) {
   detail::this_process().home->send(to, std::make_unique<detail::letter_of<M>>(std::move(message)));
@@ -116,13 +135,13 @@ void send(alias to, M message) {
 template <class... Handlers>
   requires(sizeof...(Handlers) > 0)
 void receive(Handlers&&... handlers) {
-  detail::receive_until(detail::this_process(), detail::time_point::max(), handlers...);
+  detail::receive_any(detail::this_process(), {}, handlers...);
 }
 /// The same with a deadline; false when nothing came in time. A deadline of zero looks and does not wait.
 template <class... Handlers>
 [[nodiscard]] bool receive_for(std::chrono::nanoseconds timeout, Handlers&&... handlers) {
   auto& p = detail::this_process();
-  return detail::receive_until(p, p.home->deadline_after(timeout), handlers...);
+  return detail::receive_any(p, {p.home->deadline_after(timeout), true}, handlers...);
 }
 /// Waits for a message of that type and returns it.
 template <class M>
@@ -144,7 +163,7 @@ template <class M, std::predicate<const M&> Predicate>
 [[nodiscard]] std::optional<M> receive_if(Predicate wanted, std::chrono::nanoseconds timeout = infinity) {
   auto& p = detail::this_process();
   const auto found =
-      detail::take_letter(p, p.home->deadline_after(timeout), detail::types_of<M>, [&](detail::letter& m) {
+      detail::take_letter(p, {p.home->deadline_after(timeout), true}, detail::types_of<M>, [&](detail::letter& m) {
         const auto* const body = m.as<M>();
         return body != nullptr && wanted(*body);
       });
@@ -154,26 +173,32 @@ template <class M, std::predicate<const M&> Predicate>
 // Watch ------------------------------------------------------------------------------------------------------------
 
 /// Watches a process: a `down` with this tag comes when it ends, and at once, with `noproc`, when it is dead. The tag
-/// is the owner's: with it he needs no map from references to meanings. Mirrors `monitor/2` with the tag option.
+/// is the owner's: with it he needs no map from references to meanings. A process whose runtime has ended is dead; one of
+/// another runtime that lives cannot be watched: std::invalid_argument. Mirrors `monitor/2` with the tag option.
 monitor_ref monitor(pid target, std::string tag = {});
 /// The same for whoever has that name now; `noproc` from nobody comes at once when there is none. The tag is the name.
 monitor_ref monitor(std::string_view name);
-/// Takes the monitor back: no `down` of it comes any more. With `flush`, one that has come already is removed, too.
+/// Takes the monitor back: no `down` of it comes any more. Nothing happens when it is not one of the caller. With `flush`, one that has come already is removed, too.
 void demonitor(monitor_ref ref, bool flush = false);
 /// Waits for the `down` of that monitor; nothing when it does not come in time.
 [[nodiscard]] std::optional<down> await(monitor_ref ref, std::chrono::nanoseconds timeout = infinity);
 /// Ties the caller to a process: when one of them ends, the other gets an exit signal. Once is enough, in either
-/// direction. A dead process answers with the exit signal `noproc`. Mirrors `link/1`.
+/// direction. A dead process answers with the exit signal `noproc`, as does one whose runtime has ended; one of another
+/// runtime that lives cannot be linked: std::invalid_argument. When both link and unlink each other at once, they end up
+/// linked, both of them, if one linked after the other's last unlink or without knowing of it. Mirrors `link/1`.
 void link(pid peer);
 /// Unties them. Once it has returned, no exit signal of that link comes any more.
 void unlink(pid peer);
 
 // End --------------------------------------------------------------------------------------------------------------
 
-/// Ends the calling process with this reason, by unwinding the callback it is in. Mirrors `exit/1`.
+/// Ends the calling process with this reason, by unwinding the callback it is in. In a destructor or another `noexcept`
+/// function, out of which it cannot be unwound, throws std::logic_error instead, and the process ends with that reason when
+/// its callback returns or waits outside: there say rather `kv::exit(kv::self(), reason)`. Mirrors `exit/1`.
 [[noreturn]] void exit(const exit_reason& reason);
 /// Sends an exit signal. `normal` is ignored unless the receiver traps exits or is the sender; `kill` cannot be
-/// trapped. It takes effect when the receiver's current callback returns or blocks. Mirrors `exit/2`.
+/// trapped. It takes effect when the receiver's current callback returns or blocks. Nothing happens when the receiver is
+/// dead or one of another runtime. Mirrors `exit/2`.
 void exit(pid whom, const exit_reason& reason);
 /// From now on exit signals come as exit_signal messages instead of ending the process; `kill` still ends it. A server
 /// without `handle(const exit_signal&)` then still ends when its parent asks it to; one that has it must end itself then
@@ -187,6 +212,11 @@ bool trap_exit(bool on);
 /// (call_error{overloaded}), and otherwise dropped and counted, or, if so wanted, its sender waits until there is room.
 /// Signals, a `down`, an exit_signal and answers always get in. Usually called in a constructor. A call to an idle leaf
 /// does not go through the mailbox. Throws std::invalid_argument for 0.
+///
+/// With when_full::block, a process that sends to itself, in whatever way, when its own mailbox is full would wait for
+/// itself: it gets call_error{overloaded} at once, or, in a destructor or when it has to end, the message is dropped. Two
+/// processes that fill each other's mailboxes and wait for room do wait for ever, as two that call each other would without
+/// a timeout: let one of them drop, or call.
 void limit_mailbox(std::uint32_t limit, when_full how = when_full::drop);
 
 /// From now on, whenever nothing has come for that long since the last message was handled, the calling server is sent

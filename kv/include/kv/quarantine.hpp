@@ -43,19 +43,27 @@ concept row_note = std::invocable<F&, const Key&, const Value&, const std::strin
 
 namespace detail {
 
-/// Asks a validator. What it throws is a reason, too: it may have tripped over the row. Want of memory is none.
+/// Tells whether there is memory for as much as an ordinary row may need.
+bool has_memory() noexcept;
+
+/// Asks a validator. What it throws is a reason, too: it may have tripped over the row. So is want of memory, when it
+/// comes a second time and there is memory: then the row asks for more than a row is worth. When there is none it is
+/// thrown: no row is to blame.
 template <class Key, class Value, row_validator<Key, Value> F>
 std::optional<std::string> reason_against(F& validate, const Key& key, const Value& value) {
-  try {
-    return validate(key, value);
-  } catch (const unwind&) {
-    throw;  // the process ends
-  } catch (const std::bad_alloc&) {
-    throw;
-  } catch (const std::exception& e) {
-    return e.what();
-  } catch (...) {
-    return "unknown exception";
+  for (bool is_first = true;; is_first = false) {
+    try {
+      return validate(key, value);
+    } catch (const unwind&) {
+      throw;  // the process ends
+    } catch (const std::bad_alloc& e) {
+      if (!has_memory()) throw;
+      if (!is_first) return e.what();
+    } catch (const std::exception& e) {
+      return e.what();
+    } catch (...) {
+      return "unknown exception";
+    }
   }
 }
 
@@ -130,7 +138,8 @@ bool quarantine_row(table<Key, Value, Type> rows, const Key& key, const Value& v
 ///       return std::nullopt;
 ///     }, bad_orders);
 ///
-/// A std::exception of the validator's is a reason; std::bad_alloc is none, and ends this. It may take its time, and wait.
+/// An exception of the validator's is a reason. std::bad_alloc is one only if the validator throws it twice while there is
+/// memory for other things; else it is thrown here, and ends this. It may take its time, and wait.
 /// See quarantine_row for what a kill leaves, and what else is thrown. O(rows).
 template <class Key, std::equality_comparable Value, class Type, row_validator<Key, Value> F, class Away>
   requires detail::has_room_for<table<Key, Value, Type>, quarantine_table<Key, Value, Away>>

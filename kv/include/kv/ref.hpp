@@ -26,7 +26,10 @@ class ref {
   operator pid() const noexcept { return id_; }
   explicit operator bool() const noexcept { return static_cast<bool>(id_); }
   /// Tells whether the process has not ended yet. It may end at any moment after.
-  bool alive() const noexcept { return home_ != nullptr && home_->alive(id_); }
+  bool alive() const noexcept {
+    const detail::crossing there(id_);
+    return home_ != nullptr && there.is_open() && home_->alive(id_);
+  }
 
   /// Runs a function or member of `T` on the state, inside the process, and returns its result by value.
   ///
@@ -35,10 +38,13 @@ class ref {
   ///
   /// An idle leaf runs it at once on the caller's stack; otherwise the caller waits its turn, at most `default_timeout`.
   /// Throws call_error when the process is dead, ends before it answers (an exception of the function's ends it), does
-  /// not answer in time, has no room in its mailbox, or is the caller itself; leaf_blocked when the caller is a leaf.
+  /// not answer in time, has no room in its mailbox, or is the caller itself, and when the caller has to end and waits in a
+  /// destructor; leaf_blocked when the caller is a leaf.
   ///
   /// A call that timed out may still run: a function that is passed in must own what it uses. Arguments are copied
-  /// (text as std::string) unless the call runs at once. A function that takes a `from<R>` first answers when it likes,
+  /// (text as std::string) unless the call runs at once, and converted to the parameters' types, both by the caller: what
+  /// throws there comes out of call() and ends no process. Of a function that is a template or overloaded the parameters
+  /// are not known, and it converts by itself. A function that takes a `from<R>` first answers when it likes,
   /// and the result is that `R`. Mirrors `GenServer.call/2`.
   template <class F, class... Args>
   auto call(F&& function, Args&&... args) const {
@@ -52,7 +58,8 @@ class ref {
 
   /// Asks for the same and returns at once: the answer is looked for later, by the process that calls this. That the
   /// process is dead is told by the answer. Throws call_error when its mailbox is full, when the caller is the process
-  /// itself and when this handle is nobody's; std::logic_error on a plain thread. Never blocks. Mirrors
+  /// itself and when this handle is nobody's; std::logic_error on a plain thread, and in a simulation for a process of a
+  /// runtime with threads. Never blocks. Mirrors
   /// `gen_server:send_request/2`.
   template <class F, class... Args>
   auto send_request(F&& function, Args&&... args) const {
@@ -65,14 +72,15 @@ class ref {
   template <class F, class... Args>
   void cast(F&& function, Args&&... args) const {
     if (home_ == nullptr) return;
-    home_->send(id_, detail::make_cast<T>(std::forward<F>(function), std::forward<Args>(args)...));
+    detail::send_across(*home_, id_, detail::make_cast<T>(std::forward<F>(function), std::forward<Args>(args)...));
   }
 
   /// Sends a message to the state's `handle(const M&)`, which must exist. Otherwise as kv::send.
   template <class M>
     requires requires(T& state, const M& message) { state.handle(message); }
   void send(M message) const {
-    if (home_ != nullptr) home_->send(id_, std::make_unique<detail::addressed_letter<T, M>>(std::move(message)));
+    if (home_ == nullptr) return;
+    detail::send_across(*home_, id_, std::make_unique<detail::addressed_letter<T, M>>(std::move(message)));
   }
 
   /// Ends the process once it has handled what was sent before, and waits for that. Throws call_error when it is dead

@@ -20,21 +20,31 @@
 namespace kv {
 
 namespace detail {
-class report_printer;
+struct default_sink;
 }
 
 /// How a runtime is set up. The defaults suit a server; leave them alone until a measurement says otherwise.
 struct runtime_options {
   /// Scheduler threads. At least 1; one per core by default.
   unsigned threads = std::max(1U, std::thread::hardware_concurrency());
-  /// Bytes of stack for a callback of a process that may block. At least min_stack_size. Only touched pages cost memory.
-  std::size_t stack_size = 256 * 1024;
+  /// Bytes of stack for every callback of a process that may block. At least min_stack_size. Only touched pages cost
+  /// memory, so the default is generous: std::regex needs 1.5 MiB for a match over 2,000 characters. A leaf runs on the
+  /// stack of its caller; a process of spawn_thread on its thread's, which has the size that the system gives threads.
+  std::size_t stack_size = 2 * 1024 * 1024;
   /// How many processes can be blocked inside a callback at once. Each holds a stack and two kernel mappings, of
-  /// which Linux grants 65,530; one more gets out_of_stacks.
+  /// which Linux grants 65,530; one more gets out_of_stacks. At least one for each thread.
   std::size_t max_stacks = 16'000;
   /// How many processes can live at once; a plain thread counts as one while it waits for the answer of a call. One more
   /// gets system_limit. Supervisors, the registry and what they start may be 1,024 more. At least 1.
   std::uint32_t max_processes = max_processes_limit;
+  /// Stacks beside those, for supervisors, registries, event managers and table managers, and for the children that a
+  /// supervisor is just starting: they go on when all others are taken, or the system has no more to give. A class of
+  /// yours that many depend on asks for it with `static constexpr bool reserved_stack = true`. Mapped at the start and
+  /// kept, so that they are there.
+  std::size_t reserved_stacks = 32;
+  /// When a process overflows its stack, says which one on standard error before the program ends with SIGSEGV. For
+  /// that the runtime handles that signal while it lives; what handled it before is called afterwards.
+  bool explain_stack_overflow = true;
   /// How long the destructor waits for each process that traps exits to end by itself, before it kills.
   std::chrono::nanoseconds shutdown_timeout = std::chrono::seconds(5);
   /// How long a killed process may go on, because its callback neither returns nor blocks, before a watchdog_report names
@@ -49,18 +59,40 @@ struct runtime_options {
 };
 
 /// A world of processes: they find each other by pid and by name, and all end with it. Several can live in one
-/// program and know nothing of each other.
+/// program, begin and end in any order, and know nothing of each other.
 ///
 /// Every function may be called from any thread and from processes. The runtime must outlive every call made through
-/// it, its handles and its tables; holding them longer is harmless.
+/// it, its handles and its tables; holding them longer is harmless. Who uses a handle or table after its end is told
+/// noproc or no_table.
+///
+/// A process of one runtime may call those of another by their handles, and start some there. It waits in its own runtime,
+/// whose thread runs others meanwhile; it can be killed then, and either runtime can end: the call fails, or the answer is
+/// dropped. It must be no leaf. A simulation is not reached from other threads, and a process of one that calls another
+/// runtime, or is called by it, holds up its thread.
+///
+/// After a fork() the child has none of the runtime's threads. There the destructor returns at once and destroys nothing,
+/// so that the child can leave by return or exit(); no other use of the runtime is possible. A child of a fork() inside a
+/// process must leave before its callback returns or waits: else it is ended with a message. A runtime that the child
+/// makes is like any other.
+///
+/// A shared library that is linked with the library's archive has runtimes of its own kind: neither must be given pids,
+/// handles or processes of the other. Link one copy for the program and let plugins find its symbols there. A plugin must
+/// stay loaded while a process, message, handler or row of its types lives.
 class runtime {
  public:
-  /// Starts the scheduler threads. Throws std::invalid_argument when an option is out of its range.
+  /// Starts the scheduler threads. Throws std::invalid_argument when an option is out of its range; std::system_error
+  /// when the system refuses a thread, with how many it gave; out_of_stacks when it refuses the stacks to begin with. Then
+  /// nothing is left of it.
   explicit runtime(const runtime_options& options = {});
   runtime(const runtime&) = delete;
   runtime& operator=(const runtime&) = delete;
   /// Asks the processes that no other process started to shut down, the youngest first; kills what is left; joins the
-  /// threads. Blocks until every callback has returned: C++ cannot stop running code. Not for use inside a process.
+  /// threads. Blocks until every callback has returned, and the thread_local objects of the threads of spawn_thread are
+  /// destroyed: C++ cannot stop running code. In a process of another runtime it holds up that thread. In a child of
+  /// fork() it does nothing.
+  ///
+  /// On one of its own threads, or inside one of its processes, it ends nothing, for it would wait for itself: processes
+  /// and threads go on until the program ends. So a process may call std::exit while a static object holds its runtime.
   ~runtime();
 
   /// Starts a server: constructs a `T` from `args` inside a new process and returns once that is done.
@@ -100,7 +132,8 @@ class runtime {
   void send(pid to, M message) {
     core().send(to, std::make_unique<detail::letter_of<M>>(std::move(message)));
   }
-  /// Sends an exit signal. See kv::exit.
+  /// Sends an exit signal: from the calling process, or from nobody. Where a process obeys its parent alone, a plain thread
+  /// speaks as the parent of those that no process started, and of no others. See kv::exit.
   void exit(pid whom, const exit_reason& reason);
 
   /// Tells whether the process has not ended yet. It may end at any moment after. O(1), never blocks.
@@ -155,8 +188,9 @@ class runtime {
   std::optional<pid> whereis(std::string_view name, std::type_index type) const;
   runtime_options with_sink(runtime_options options);
 
-  std::unique_ptr<detail::report_printer> printer_;  // the default sink; outlives the core, which may report to its end
-  std::unique_ptr<detail::core> core_;
+  std::unique_ptr<detail::default_sink> default_sink_;  // outlives the core, which may report to its end
+  std::unique_ptr<detail::core, detail::core_end> core_;
+  const std::int64_t born_in_;  // the process of the operating system
 };
 
 }  // namespace kv

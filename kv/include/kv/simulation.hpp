@@ -69,7 +69,7 @@ struct planned_kill {
 struct fault_options {
   std::vector<victim> victims = {};  ///< may be killed at any turn boundary
   unsigned max_kills = 0;            ///< how many kills at most
-  unsigned max_refusals = 0;         ///< how many allocations at most fail inside callbacks
+  unsigned max_refusals = 0;         ///< how many allocations at most fail inside callbacks; see refuse_allocation
 };
 
 /// How a simulation is set up.
@@ -140,8 +140,9 @@ class simulation : public runtime {
   void suspend(pid who);
   /// Takes that back.
   void resume(pid who);
-  /// Lets an allocation fail with std::bad_alloc: the `nth` from now that is made in callbacks of that process. Where the
-  /// program has an operator new of its own, only rows and nodes of tables count; under a sanitizer nothing does.
+  /// Lets an allocation fail with std::bad_alloc: the `nth` from now that is made in callbacks of that process. Every one
+  /// counts in a program that links kv::faults, which replaces its operators new and delete. In others, and where a program
+  /// has operators of its own, only rows and nodes of tables count; under a sanitizer nothing does.
   void refuse_allocation(pid who, unsigned nth = 1);
 
   /// From now on every allocation fails that is made by processes in their turns, or by timers that go off; or no more. The

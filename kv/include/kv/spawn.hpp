@@ -3,11 +3,12 @@
 
 #include <concepts>
 #include <memory>
-#include <optional>
 #include <string>
+#include <typeinfo>
 #include <utility>
 
 #include <kv/detail/call.hpp>
+#include <kv/detail/class_name.hpp>
 #include <kv/detail/core.hpp>
 #include <kv/ref.hpp>
 
@@ -40,32 +41,57 @@ bool hand_over_any(T& state, letter& message, message_types<M...>) {
   return (hand_over<T, M>(state, message) || ...);
 }
 
+/// Reports what the destructor of the current process's state has thrown. To be called in a catch block.
+void report_thrown_at_end(const std::type_info& type) noexcept;
+
+/// A server that many depend on says `static constexpr bool reserved_stack = true`, and so do the classes derived from
+/// it: where the processes have used up the stacks, it goes on with the reserve, and with it those that it starts.
+template <class T>
+concept on_reserve = requires { requires T::reserved_stack; };
+
 /// The state of a server, from its construction inside the process to its end.
 template <class T>
 class server final : public behaviour {
  public:
+  server() noexcept {}
+  server(const server&) = delete;
+  server& operator=(const server&) = delete;
+  ~server() noexcept override {
+    if (!is_there_) return;
+    try {
+      std::destroy_at(&state_);
+    } catch (...) {
+      report_thrown_at_end(typeid(T));
+    }
+  }
+
   template <class... Args>
   void construct(Args&&... args) {
-    state_.emplace(std::forward<Args>(args)...);
+    std::construct_at(&state_, std::forward<Args>(args)...);
+    is_there_ = true;
   }
-  void* state() noexcept override { return state_ ? &*state_ : nullptr; }
+  void* state() noexcept override { return is_there_ ? &state_ : nullptr; }
   const std::type_info& type() const noexcept override { return typeid(T); }
+  std::string_view class_name() const noexcept override { return name_of_class<T>(); }
   bool handle(letter& message) override {
     if constexpr (requires { typename T::messages; }) {
-      if (hand_over_any(*state_, message, typename T::messages{})) return true;
+      if (hand_over_any(state_, message, typename T::messages{})) return true;
     }
-    return hand_over<T, down>(*state_, message) || hand_over<T, exit_signal>(*state_, message) ||
-           hand_over<T, idle>(*state_, message);
+    return hand_over<T, down>(state_, message) || hand_over<T, exit_signal>(state_, message) ||
+           hand_over<T, idle>(state_, message);
   }
   bool has_last_words() const noexcept override {
     return requires(T& state, const exit_reason& reason) { state.on_exit(reason); };
   }
   void on_exit(const exit_reason& reason) override {
-    if constexpr (requires(T& state) { state.on_exit(reason); }) state_->on_exit(reason);
+    if constexpr (requires(T& state) { state.on_exit(reason); }) state_.on_exit(reason);
   }
 
  private:
-  std::optional<T> state_;
+  union {
+    T state_;
+  };
+  bool is_there_ = false;
 };
 
 /// A process that is a function: it takes its messages with receive().
@@ -74,6 +100,7 @@ class script final : public behaviour {
  public:
   void* state() noexcept override { return nullptr; }
   const std::type_info& type() const noexcept override { return typeid(F); }
+  std::string_view class_name() const noexcept override { return name_of_class<F>(); }
   bool handle(letter&) override { return false; }
 };
 
@@ -86,7 +113,8 @@ struct spawn_options {
 template <class T, class... Args>
 ref<T> spawn_server(core& home, spawn_options options, Args&&... args) {
   // Whatever may fail for want of memory comes before the process is there.
-  birth as{std::make_unique<server<T>>(), leaf_server<T>, options.link, options.monitor, std::move(options.name)};
+  birth as{std::make_unique<server<T>>(), leaf_server<T>, options.link, options.monitor,
+           std::move(options.name),       on_reserve<T>};
   if constexpr (leaf_server<T>) {
     auto& p = home.create(std::move(as));
     const ref<T> result(home, p.id());

@@ -59,6 +59,8 @@ struct supervisor_options {
 /// is reported, as an oddity, unless that is orderly; also that it had to be killed because its time was over.
 class supervisor {
  public:
+  static constexpr bool reserved_stack = true;  // see runtime_options::reserved_stacks
+
   /// Starts the children. `init()` runs inside the supervisor and returns them: the place to create what shall outlive
   /// them, such as tables. Throws std::invalid_argument, which says what is allowed, for options or children that make
   /// no sense: a period of 0, an empty or repeated id, an empty start, a finite time for a child that supervises, a

@@ -82,8 +82,9 @@ class table : public table_writes<Key, Value, Type> {
   /// Throws std::invalid_argument for an empty name. Mirrors `ets:setopts/2`.
   void set_heirs(std::vector<heir> heirs) { detail::set_heirs(storage_, std::move(heirs), {}); }
   /// The same, and each heir is sent `table_transfer<table, Data>` with a copy of `data`, before any `down` or exit signal
-  /// of the former owner and however full its mailbox is. Text is sent as std::string. Each heir makes its own copy when it
-  /// takes the message; when that throws, it is reported, and the heir owns the table all the same.
+  /// of the former owner and however full its mailbox is. Text is sent as std::string. The copy is made where the owner
+  /// dies; when that throws, the heir makes it when it takes the message, and when that throws, too, it is reported. The
+  /// heir owns the table all the same.
   template <class Data>
   void set_heirs(std::vector<heir> heirs, Data data) {
     detail::set_heirs(storage_, std::move(heirs), told<Data>(std::move(data)));

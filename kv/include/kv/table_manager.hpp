@@ -4,6 +4,7 @@
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
+#include <deque>
 #include <functional>
 #include <memory>
 #include <string>
@@ -61,7 +62,8 @@ struct managed_table {
 };
 
 /// Describes a table for a manager: its type, its options, and the name of the process that is to work with it. When it
-/// is pushed, the consumer is sent `table_transfer<Table, Data>` with a copy of `data` each time; text as std::string.
+/// is pushed, the consumer is sent `table_transfer<Table, Data>` with a copy of `data` each time; text as std::string. It
+/// is copied in the manager: while that throws the table stays there, which is reported, and it is tried again.
 /// When it is pulled, `consumer` may be empty: then it is given to whoever asks first.
 ///
 /// Throws std::invalid_argument when the table has no name, by which the next incarnation of the manager finds it; when
@@ -110,9 +112,12 @@ struct managed_table_info {
 /// heirs, or gives it to others, takes it out of the manager's care.
 class table_manager {
  public:
+  static constexpr bool reserved_stack = true;  // see runtime_options::reserved_stacks
+
   /// Takes over what an earlier incarnation has left, and creates what is missing. Throws std::invalid_argument when it is
   /// started without a name, when a table is listed twice, and when its own name is a consumer's; table_error when there
-  /// is a table of that name with other rows.
+  /// is a table of that name with other rows. When a supervisor has restarted it, such a table is reported and left out
+  /// instead, until it is asked for and can be had: the others must not go with it.
   explicit table_manager(std::vector<managed_table> tables);
 
   /// Returns its tables, in the order in which they were listed.
@@ -121,26 +126,35 @@ class table_manager {
   void claim(from<claim_result> caller, const std::string& table);
   /// That process does not want the table any more.
   void withdraw(pid claimer, const std::string& table);
-  /// Creates the table again if its consumer has dropped it; false when there is none of that name.
-  bool restore(const std::string& table);
+  /// Creates the table again if its consumer has dropped it; false when there is none of that name. Refuses with what
+  /// kept it from being created.
+  void restore(from<bool> caller, const std::string& table);
 
-  using messages = message_types<detail::table_returned>;
+  struct push_again {
+    std::string table;
+  };
+  using messages = message_types<detail::table_returned, push_again>;
   void handle(const detail::table_returned& news);
+  void handle(const push_again& due);
 
  private:
   struct kept_table {
     managed_table spec;
     detail::opened_table is;
-    std::vector<from<claim_result>> claims = {};  // in the order in which they came
+    std::deque<from<claim_result>> claims = {};  // in the order in which they came
+    bool is_stuck = false;                       // what is to be said with it could not be copied
   };
 
   kept_table* find(std::string_view name);
   void open(kept_table& t);
+  void open_or_leave_out(kept_table& t);
+  void reopen(kept_table& t);
   void hand_over_now(kept_table& t);
+  void push(kept_table& t);
   void serve_claims(kept_table& t);
 
   std::string name_;
-  std::vector<kept_table> tables_;
+  std::deque<kept_table> tables_;
 };
 
 /// Returns the start function of a manager below a supervisor, for kv::worker.
@@ -150,7 +164,8 @@ std::function<pid()> start_table_manager(std::string name, std::vector<managed_t
 /// in the start of a consumer. Returns at once when the process owns it already. Blocks.
 ///
 /// Throws call_error{timeout} when it has not come in time; table_error when the manager has no such table (no_table) or
-/// has it for the process of another name (access); std::invalid_argument when the process of that name is no manager.
+/// has it for the process of another name (access); std::invalid_argument when the process of that name is no manager;
+/// call_error{exited} with what kept the manager from creating or giving it, while the manager goes on.
 /// After a timeout the table may still come, as long as the manager has not heard of it.
 template <class Table>
 Table claim_table(std::string_view manager, const std::string& table,

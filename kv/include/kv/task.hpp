@@ -50,7 +50,7 @@ auto start_task(F function, bool link) {
   using result = std::decay_t<std::invoke_result_t<F&>>;
   auto& self = this_process();
   auto call = std::make_unique<open_request<result>>();
-  pending<result> answer(*self.home, self.id(), self.home->expect_reply(self, *call), {});
+  pending<result> answer(self.id(), self.home->expect_reply(self, *call), {});
   // Whoever holds what is owed answers it, even by its death.
   auto work = [function = std::move(function), owed = from<result>(std::move(call))]() mutable {
     if constexpr (std::is_void_v<result>) {

@@ -101,7 +101,7 @@ exit_reason kill_and_await(runtime& home, pid whom, std::source_location where =
 ///     CHECK_FALSE(registry.lookup("shopping"));
 ///
 /// The constructor returns once the process is between two callbacks, and throws call_error when it is dead or stays in
-/// one. Not for processes that are functions: they take their messages themselves.
+/// one. Must end before its runtime. Not for processes that are functions: they take their messages themselves.
 class suspended {
  public:
   suspended(runtime& home, pid whom);

@@ -18,7 +18,8 @@
 
 namespace kv {
 
-/// Names a timer, as the reference that `erlang:send_after/3` returns.
+/// Names a timer of one runtime, as the reference that `erlang:send_after/3` returns. Any process of that runtime may use
+/// it; in another runtime it names nothing, and never another timer.
 struct timer_ref {
   std::uint64_t number = 0;
   friend auto operator<=>(const timer_ref&, const timer_ref&) = default;
@@ -28,7 +29,8 @@ struct timer_ref {
 /// Mirrors `Process.send_after/3`.
 template <class M>
 timer_ref send_after(std::chrono::nanoseconds delay, pid to, M message) {
-  return {detail::this_process().home->start_timer(to, delay, detail::once(std::move(message)))};
+  auto& home = *detail::this_process().home;
+  return {home.mark(home.start_timer(to, delay, detail::once(std::move(message))))};
 }
 
 /// Sends a copy of a message every so often, the first after one `period`, until it is cancelled. Counted from the
@@ -37,15 +39,16 @@ timer_ref send_after(std::chrono::nanoseconds delay, pid to, M message) {
 template <std::copy_constructible M>
 timer_ref send_every(std::chrono::nanoseconds period, pid to, M message) {
   detail::check_period(period);
-  return {detail::this_process().home->start_timer(to, period, detail::repeatedly(std::move(message), period))};
+  auto& home = *detail::this_process().home;
+  return {home.mark(home.start_timer(to, period, detail::repeatedly(std::move(message), period)))};
 }
 
 /// Takes a timer back. Returns how long it still had to go, and then its message is never sent (again); nothing when it
-/// is gone: its message has been sent and may just be arriving, it was cancelled, or its receiver is dead. Mirrors
-/// `Process.cancel_timer/1`.
+/// is gone: its message has been sent and may just be arriving, it was cancelled, or its receiver is dead; and when it is
+/// one of another runtime. Mirrors `Process.cancel_timer/1`.
 std::optional<std::chrono::nanoseconds> cancel(timer_ref timer);
 
-/// Returns how long a timer has still to go; nothing when it is gone. Mirrors `Process.read_timer/1`.
+/// Returns how long a timer has still to go; nothing when it is gone or one of another runtime. Mirrors `Process.read_timer/1`.
 std::optional<std::chrono::nanoseconds> time_left(timer_ref timer);
 
 }  // namespace kv

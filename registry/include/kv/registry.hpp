@@ -50,8 +50,9 @@ class registry {
 
   /// Returns the bucket of that name, which is started if there is none: one bucket, whoever races. When this returns,
   /// lookup() finds it and `created` has reached every handler of the events, or was left to the event manager's
-  /// return. Can block: the registry does one thing at a time. Throws registry_error when no bucket can be started,
-  /// call_error when the registry is down, ends meanwhile or takes longer than the timeout.
+  /// return. Blocks until then; the registry serves others meanwhile. Throws registry_error when there is no bucket
+  /// supervisor; call_error when the registry is down, ends meanwhile or takes longer than the timeout, and when there is
+  /// no memory for a bucket: then there is none.
   ref<bucket> create(std::string_view name) const;
 
   /// Returns the bucket of that name as soon as there is one, at once if it is there; nothing when there is none until

@@ -7,6 +7,7 @@
 #include <iosfwd>
 #include <optional>
 #include <string>
+#include <unordered_map>
 #include <utility>
 #include <variant>
 #include <vector>
@@ -87,43 +88,87 @@ struct registry_options {
 ///      entered. So he finds it, or is told.
 /// (R6) A row that cannot be used is in quarantine before it is removed, and its bucket is not ended. If it names one,
 ///      the row's end is announced as that of a bucket is, with `quarantined: ` and why: the name is free again.
+/// (R7) It waits for no client and no handler: a create that has to wait for a burial or for handlers is kept as data,
+///      and a request that fails changes nothing. Only for the bucket supervisor, which starts a bucket, it waits itself.
 ///
 /// Start it with spawn_link_named, under the name that its kv::registry is given.
 class registry_server {
  public:
+  static constexpr bool reserved_stack = true;  // see runtime_options::reserved_stacks
+
   /// Takes over what the tables say: finishes what was begun, watches every row, purges what names no living bucket,
   /// puts what it cannot use into quarantine, and ends buckets that were started but never entered. O(rows). Throws
   /// std::invalid_argument for a validator without a quarantine.
   explicit registry_server(registry_options options);
 
-  /// Returns the bucket of that name, new or not; nothing when it could not be started.
-  std::optional<ref<bucket>> create(const std::string& name);
+  using answer = from<std::optional<ref<bucket>>>;
+
+  /// Answers with the bucket of that name, new or not, when it is announced or cannot be now; with nothing when there is
+  /// no bucket supervisor. Refuses when it cannot be started, and then nothing has changed.
+  void create(answer caller, const std::string& name);
+  /// Answers when all that has happened so far is announced, or cannot be now.
+  void settle(from<void> caller);
 
   void handle(const down& news);
-  void handle(const event_manager_started&) { publish(); }
+  void handle(const event_manager_started& news);
+  void handle(const event_receipt& receipt);
   struct wake {};
   void handle(const wake&) { publish(); }
-  using messages = message_types<event_manager_started, wake>;
+  /// A row names a dead bucket, of which no `down` has come.
+  struct burial_due {
+    std::string name;
+    pid bucket;
+  };
+  void handle(const burial_due& due);
+  using messages = message_types<event_manager_started, event_receipt, wake, burial_due>;
 
  private:
   using event = std::variant<created, exited>;
+
+  /// Who waits until an event is announced: to hear of a bucket, or that it is.
+  struct awaiting {
+    std::optional<answer> creator;
+    std::optional<from<void>> settler;
+    std::optional<ref<bucket>> made;
+    void tell();
+  };
 
   void recover_outbox();
   void adopt_rows();
   bool set_aside_if_foreign(const std::string& name, pid who);
   bool set_aside_if_bad(const std::string& name, pid who);
   void end_strays();
+
+  void find_or_start(answer& caller, const std::string& name);
+  void start(answer& caller, const std::string& name);
   void enter(const std::string& name, pid bucket);
   void wake_waiting(const std::string& name);
-  void await_burial(const std::string& name, pid who);
-  std::optional<ref<bucket>> start_bucket();
-  void announce(event what);
-  void publish();
+  void await_burial(answer& caller, const std::string& name, pid who);
   void bury(const std::string& name, pid bucket, const exit_reason& reason);
+  void bury_later(const std::string& name, pid bucket);
+  void has_buried(const std::string& name);
+
+  std::uint64_t announce(event what);
+  void take_back(std::uint64_t number);
+  void answer_when_announced(std::uint64_t number, awaiting who);
+  void publish();
+  bool publish_next();
+  void publish_later();
+  void is_announced();
+  void answer_all();
 
   registry_options options_;
+  std::unordered_map<std::string, std::vector<answer>> burials_;  // who wants a name whose bucket is to be buried first
+
+  // What is to be announced, one event at a time, so that none overtakes another.
   std::deque<std::pair<std::uint64_t, event>> unannounced_;  // as in the outbox
   std::uint64_t last_number_ = 0;
+  std::unordered_map<std::string, std::uint64_t> newest_;  // by name, the number of its last `created` among these
+  std::unordered_map<std::uint64_t, std::vector<awaiting>> awaiting_;  // by number
+  bool is_publishing_ = false;                                         // the first of these is with the event manager
+  unsigned failures_ = 0;                                              // of the first of these
+  pid manager_ = {};
+  monitor_ref manager_watch_ = {};
 };
 
 }  // namespace kv

@@ -7,7 +7,7 @@
 namespace kv::detail {
 
 /// How many more allocations of this thread succeed before one fails; null: all succeed.
-inline constinit thread_local unsigned* allocations_left = nullptr;
+[[gnu::visibility("default")]] inline constinit thread_local unsigned* allocations_left = nullptr;
 
 /// No allocation of this thread succeeds.
 inline constinit thread_local bool memory_is_exhausted = false;
@@ -48,8 +48,5 @@ class exhausted_memory {
  private:
   bool before_;
 };
-
-/// Makes the linker take the operators new that count, into programs that use a simulation and no others.
-void count_allocations() noexcept;
 
 }  // namespace kv::detail

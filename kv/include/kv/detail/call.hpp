@@ -5,15 +5,15 @@
 #include <functional>
 #include <memory>
 #include <optional>
-#include <string>
-#include <string_view>
 #include <tuple>
 #include <type_traits>
 #include <utility>
 
+#include <kv/detail/arguments.hpp>
 #include <kv/detail/core.hpp>
 #include <kv/detail/message.hpp>
 #include <kv/detail/receive.hpp>
+#include <kv/detail/visit.hpp>
 #include <kv/errors.hpp>
 #include <kv/from.hpp>
 #include <kv/pending.hpp>
@@ -26,41 +26,6 @@ concept leaf_server = requires {
   { T::leaf } -> std::convertible_to<bool>;
   requires T::leaf;
 };
-
-/// What is kept of an argument until the call runs: a copy, and of text that somebody else owns, its characters.
-template <class Arg>
-using kept =
-    std::conditional_t<std::is_convertible_v<Arg, std::string_view> && !std::is_same_v<std::decay_t<Arg>, std::string>,
-                       std::string, std::decay_t<Arg>>;
-
-/// A function with its arguments, for later: called with the state.
-template <class T, class F, class... Args>
-class kept_call {
- public:
-  using function_type = F;  // what reports name
-
-  template <class... Given>
-  explicit kept_call(F function, Given&&... args)
-      : function_(std::move(function)), args_(std::forward<Given>(args)...) {}
-
-  template <class... First>
-  decltype(auto) operator()(T& state, First&&... first) {
-    return std::apply(
-        [&](Args&... each) -> decltype(auto) {
-          return std::invoke(function_, state, std::forward<First>(first)..., std::move(each)...);
-        },
-        args_);
-  }
-
- private:
-  F function_;
-  std::tuple<Args...> args_;
-};
-
-template <class T, class F, class... Args>
-auto keep(F&& function, Args&&... args) {
-  return kept_call<T, std::decay_t<F>, kept<Args>...>(std::forward<F>(function), std::forward<Args>(args)...);
-}
 
 /// What a function owes its caller, by its first parameter (after the state): an `R` for `from<R>`, else nothing.
 template <class Signature>
@@ -180,10 +145,6 @@ class inline_turn {
   bool ended_ = false;
 };
 
-/// Some parameters take only what a queued call would bring, such as std::string where text was given as a view.
-template <class T, class F, class... Args>
-inline constexpr bool takes_as_given = std::is_invocable_v<F, T&, Args...>;
-
 template <class T, class R, class F, class... Args>
 R call_inline(core& home, process& p, F&& function, Args&&... args) {
   home.observe(p, step::kind::is_called, &typeid(F), current_process == nullptr ? pid{} : current_process->id());
@@ -191,17 +152,19 @@ R call_inline(core& home, process& p, F&& function, Args&&... args) {
   std::exception_ptr failure;
   try {
     const core::callback here(home, p);
-    auto& state = *static_cast<T*>(p.state);
-    if constexpr (takes_as_given<T, F, Args...>) {
-      return std::invoke(std::forward<F>(function), state, std::forward<Args>(args)...);
-    } else {
-      return std::invoke(std::forward<F>(function), state, kept<Args>(std::forward<Args>(args))...);
-    }
+    return std::invoke(std::forward<F>(function), *static_cast<T*>(p.state), std::forward<Args>(args)...);
   } catch (const unwind&) {
   } catch (...) {
     failure = std::current_exception();
   }
   turn.fail(std::move(failure));
+}
+
+template <class T, class R, class F, class... Args>
+R call_later(core& home, pid id, duration timeout, F&& function, Args&&... args) {
+  auto reply = home.transact(id, make_request<T>(std::forward<F>(function), std::forward<Args>(args)...), timeout);
+  if (reply->failed) throw call_error(call_error::code::exited, id, reply->failure);
+  return static_cast<request_for<R>&>(*reply).result.take();
 }
 
 template <class T, class F, class... Args>
@@ -210,15 +173,23 @@ auto call(core* home, pid id, duration timeout, F&& function, Args&&... args) ->
   if (home == nullptr) throw call_error(call_error::code::noproc, id);
   home->interleave();
   if constexpr (leaf_server<T> && !answers_later<F>) {
-    // A leaf must not call, not even where it would not have to wait this time: transact() tells it so.
-    const bool may_call = current_process == nullptr || !current_process->is_leaf.load(std::memory_order_relaxed);
-    if (auto* const p = may_call ? home->claim_leaf(id) : nullptr) {
-      return call_inline<T, result>(*home, *p, std::forward<F>(function), std::forward<Args>(args)...);
-    }
+    using arguments = typename preparation<T, F, typename parameters<std::decay_t<F>>::type, Args...>::type;
+    return std::apply(
+        [&](auto&&... each) -> result {
+          // A leaf must not call, not even where it would not have to wait this time: transact() tells it so.
+          const bool may_call = current_process == nullptr || !current_process->is_leaf.load(std::memory_order_relaxed);
+          {
+            const crossing there(id);
+            if (auto* const p = may_call && there.is_open() ? home->claim_leaf(id) : nullptr) {
+              return call_inline<T, result>(*home, *p, std::forward<F>(function), each.for_now()...);
+            }
+          }
+          return call_later<T, result>(*home, id, timeout, std::forward<F>(function), each.for_later()...);
+        },
+        arguments(std::forward<Args>(args)...));
+  } else {
+    return call_later<T, result>(*home, id, timeout, std::forward<F>(function), std::forward<Args>(args)...);
   }
-  auto reply = home->transact(id, make_request<T>(std::forward<F>(function), std::forward<Args>(args)...), timeout);
-  if (reply->failed) throw call_error(call_error::code::exited, id, reply->failure);
-  return static_cast<request_for<result>&>(*reply).result.take();
 }
 
 template <class T, class F, class... Args>
@@ -228,7 +199,7 @@ auto send_request(core* home, pid id, F&& function, Args&&... args) -> pending<c
   if (self.id() == id) throw call_error(call_error::code::calling_self, id);
   auto what = make_request<T>(std::forward<F>(function), std::forward<Args>(args)...);
   const auto number = self.home->expect_reply(self, *what);
-  pending<call_result<T, F, Args...>> result(*self.home, self.id(), number, id);
+  pending<call_result<T, F, Args...>> result(self.id(), number, id);
   home->send_request(id, std::move(what));
   return result;
 }
@@ -238,7 +209,15 @@ class cast_of final : public action {
  public:
   explicit cast_of(F function) : function_(std::move(function)) {}
   const std::type_info& type() const noexcept override { return typeid(typename F::function_type); }
-  void run(void* state) override { function_(*static_cast<T*>(state)); }
+  void run(void* state) override {
+    using function = owed<typename F::function_type>;
+    if constexpr (function::later) {
+      using answer = typename function::type;
+      function_(*static_cast<T*>(state), from<answer>(std::unique_ptr<request_for<answer>>()));  // nobody waits for it
+    } else {
+      function_(*static_cast<T*>(state));
+    }
+  }
 
  private:
   F function_;
@@ -248,6 +227,13 @@ template <class T, class F, class... Args>
 message_ptr make_cast(F&& function, Args&&... args) {
   auto later = keep<T>(std::forward<F>(function), std::forward<Args>(args)...);
   return std::make_unique<cast_of<T, decltype(later)>>(std::move(later));
+}
+
+/// By a handle, from wherever.
+inline void send_across(core& home, pid to, message_ptr what) {
+  if (crossing::comes_from_elsewhere(to)) [[unlikely]]
+    return home.send_from_elsewhere(to, std::move(what));
+  home.send(to, std::move(what));
 }
 
 void stop(core* home, pid id, const exit_reason& reason, duration timeout);

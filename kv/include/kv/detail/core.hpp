@@ -42,6 +42,8 @@ class core {
   core(const core&) = delete;
   core& operator=(const core&) = delete;
   ~core();
+  /// The runtime has ended, and nothing runs. What may still be asked, through handles that are kept too long, says so.
+  void retire() noexcept;
 
   void start(std::unique_ptr<executor> how);
   /// A plain thread. Ends every process in order and stops the executor.
@@ -50,6 +52,8 @@ class core {
   // Lookup -----------------------------------------------------------------------------------------------------
 
   std::uint32_t node() const noexcept { return node_; }
+  /// In whose name the runtime tells processes to end: nobody, as a plain thread is, but of this runtime.
+  pid own_name() const noexcept { return {.slot = 0, .generation = 0, .node = node_}; }
   /// Any thread. Returns the living process of that pid, or null. It may die at any moment after.
   process* find(pid id) const noexcept {
     if (id.node != node_) return nullptr;
@@ -70,7 +74,8 @@ class core {
     if (id.node != node_) return false;
     const auto* const p = slots_.at(id.slot);
     // The type is read before the generation: it is that process's, or the generation has moved on meanwhile.
-    return p != nullptr && p->type.load(std::memory_order_acquire) == &type && p->living() == id;
+    const auto* const its = p == nullptr ? nullptr : p->type.load(std::memory_order_acquire);
+    return its != nullptr && is_same(*its, type) && p->living() == id;
   }
   /// Any thread, under the table directory's lock, before a table is given to that process. False when it is dead or
   /// departing; when true, it will give up its tables at its death.
@@ -84,6 +89,8 @@ class core {
   std::optional<pid> first_of(const std::type_info& type) const;
   /// Returns a name of that process, or an empty one. O(names).
   std::string name_of(pid id) const;
+  /// A signal handler. Calls use(with, name) with a name of that process, if one can be read without waiting. O(names).
+  void read_name(pid who, void (*use)(void* with, std::string_view name), void* with) const noexcept;
   std::size_t live_count() const noexcept { return live_.load(std::memory_order_relaxed); }
   std::vector<pid> processes() const;
 
@@ -98,6 +105,8 @@ class core {
     if (try_deliver(to, what, executor::urgency::soon) == delivery::full) [[unlikely]]
       send_to_full(to, std::move(what));
   }
+  /// The same for a process of another runtime, which this one need not outlive.
+  void send_from_elsewhere(pid to, message_ptr what);
   /// Any thread. Puts the message into the mailbox; false, and it is gone, when the receiver is dead or has no room. The
   /// caller's process, if it has one, is who destroys it then.
   bool deliver(pid to, message_ptr what, executor::urgency how = executor::urgency::soon) noexcept;
@@ -122,6 +131,10 @@ class core {
   bool make_ready(process& p, letter& what);
   /// Holder. See kv::limit_mailbox.
   void limit_mailbox(process& p, std::uint32_t limit, when_full how);
+  /// Where whoever runs on this thread waits for something of this runtime: a process in its own, where its fiber goes to
+  /// sleep and its thread does not; a plain thread here, by a stand-in. Where one of the two is a simulation, here, too:
+  /// the thread is its, and has to run it meanwhile. Throws leaf_blocked.
+  core& waits_at(const char* verb);
   /// A process, or a plain thread, which then waits as a process of its own. Returns the request with its result.
   /// Throws call_error.
   std::unique_ptr<request> transact(pid to, std::unique_ptr<request> what, duration timeout);
@@ -134,13 +147,17 @@ class core {
                                             time_point deadline);
   /// The current process. Takes an answer that has come. Throws std::logic_error when it was taken before.
   std::unique_ptr<request> take_reply(process& self, std::uint64_t request);
-  /// Any thread. Whoever made that request does not want the answer any more.
-  void forget_reply(pid who, std::uint64_t request) noexcept;
   /// Any thread. Answers a request, with its result or with the reason why there is none.
   void answer(message_ptr what, const exit_reason* failure) noexcept;
 
   // Time -------------------------------------------------------------------------------------------------------
 
+  /// Any thread. What users get to see of a number that the runtime counts up, and back: nothing for one of another runtime.
+  std::uint64_t mark(std::uint64_t number) const noexcept { return std::uint64_t{node_} << counted_bits | number; }
+  std::optional<std::uint64_t> unmark(std::uint64_t marked) const noexcept {
+    const auto number = marked & counted_up;
+    return mark(number) == marked ? std::optional(number) : std::nullopt;
+  }
   /// Any thread. Returns the timer's number.
   std::uint64_t start_timer(pid to, duration delay, timed_message what);
   /// The same for who may hold a lock: nobody runs in between. The delay must be more than 0.
@@ -177,17 +194,19 @@ class core {
 
   // Inside a process -------------------------------------------------------------------------------------------
 
-  /// The current process. Waits until something has arrived or the deadline has passed (false). Throws unwind when
-  /// the process has to end, leaf_blocked for a leaf, out_of_stacks.
+  /// The current process. Waits until something has arrived or the deadline has passed (false). Throws unwind when the
+  /// process has to end; where that would end the program, it gives up (false), if it can. Throws leaf_blocked for a leaf,
+  /// out_of_stacks.
   bool wait(process& self, suspension& how, time_point deadline);
-  /// The current process, inside a callback. Handles one message as if the callback had returned, waiting for it until
-  /// the deadline; false when none came. Throws unwind.
-  bool serve_until(process& self, time_point deadline);
   /// The current process, before it takes a message. Obeys the signals that have come. Throws unwind.
   void check_signals(process& self) {
     if (self.mailbox.has_messages()) drain(self);
     throw_if_ending(self);
   }
+  /// The current process, which has to end.
+  [[noreturn]] void throw_unwind(process& self);
+  /// The current process, in which wait() has just returned false. Says why a call of it has no answer.
+  static call_error::code why_none_came(const process& self) noexcept;
   /// Returns when that will be: time_point::max() for `infinity`, time_point::min() for none, which never waits.
   time_point deadline_after(duration timeout) noexcept;
   static time_point deadline_after(duration timeout, time_point now) noexcept;
@@ -198,6 +217,9 @@ class core {
   void send_exit(pid to, pid from, const exit_reason& why) {
     send_signal(to, std::make_unique<exit_notice>(signal::op::exit, from, why));
   }
+  /// Returns a number for the next monitor of that process: one that no other process has given, so that who uses
+  /// another's by mistake finds none, and not an unrelated monitor of its own.
+  monitor_ref next_ref(process& self) const noexcept;
   monitor_ref monitor(process& self, pid target, std::string tag);
   monitor_ref monitor(process& self, std::string_view name, std::string tag);
   void demonitor(process& self, monitor_ref ref, bool flush) noexcept;
@@ -239,7 +261,7 @@ class core {
   /// Runs a start action as a process on a thread of its own and does not wait. Throws std::system_error.
   void start_on_thread(process& p, std::unique_ptr<action> start);
   /// Holder, called by the executor on that thread. Lives the whole life of the process.
-  void run_on_thread(process& p, action& start) noexcept;
+  void run_on_thread(process& p, std::unique_ptr<action> start) noexcept;
   /// Holder, called by the executor. Handles what is there, at most one turn of it, and gives the claim away.
   void run(process& p) noexcept;
   /// Holder. Gives the claim away: to nobody, to the executor, or ends the process.
@@ -311,7 +333,7 @@ class core {
   void drop(pid to) noexcept;
   void make_room(process& p) noexcept;
   void answer_all(message* first) noexcept;
-  void await_room(pid to);
+  bool await_room(pid to);
   void watch_killed(pid who) noexcept;
   void report_stubborn(pid who, const exit_reason& told, duration since) noexcept;
   void note_idle(process& p) noexcept;
@@ -328,6 +350,8 @@ class core {
   /// that would need a turn.
   void tie(pid to, std::unique_ptr<signal> what) noexcept;
   static void apply_down(process& p, std::unique_ptr<down_notice> what) noexcept;
+  static void apply_link(process& p, std::unique_ptr<exit_notice> what) noexcept;
+  static void apply_unlink(process& p, pid from, std::uint32_t seen) noexcept;
   void accept_reply(process& p, message_ptr what) noexcept;
   static bool has_alias(const process& p, std::uint64_t alias) noexcept;
   static void end_as_told(process& p, const exit_reason& why);
@@ -359,7 +383,10 @@ class core {
   void count_out(bool is_counted, bool is_disposer) noexcept;
   static void forget_parent(const process& p, relations& bonds) noexcept;
   void clear(process& p) noexcept;
-  void throw_if_ending(process& self);
+  /// Throws unwind when the process has to end; true when it has to and cannot be unwound.
+  bool throw_if_ending(process& self);
+  bool waits_on(process& self, const suspension& how) const noexcept;
+  void rest(process& self);
   static void refuse_to_block(const process& self, const char* verb);
   void abandon(process& p) noexcept;
   static void untie(process& parent, pid child) noexcept;
@@ -372,10 +399,10 @@ class core {
   static constexpr std::uint32_t disposer_slot = slab::max_slots;
   static constexpr std::uint32_t first_generation = 1;
 
-  const std::uint32_t node_;
+  std::uint32_t node_ = 0;  // set by the constructor, and by retire()
   // Written by start(), before anybody can have queued work: the lock of the queue orders it before every thread's read.
   bool is_simulated_ = false;
-  const report_sink sink_;
+  report_sink sink_;
   const duration shutdown_timeout_;
   const duration kill_timeout_;
   slab slots_;
@@ -393,6 +420,11 @@ class core {
   std::condition_variable ended_;    // of some process, while shut_down() waits for that
   bool shutting_down_ = false;       // under idle_mutex_
   bool disposer_has_ended_ = false;  // the same
+};
+
+/// What a runtime does with its core at the end: it is retired, and kept for the next runtime.
+struct core_end {
+  void operator()(core* what) const noexcept;
 };
 
 }  // namespace kv::detail

@@ -56,7 +56,7 @@ struct alignas(64) reader_record {
 
 /// The records of all threads. A thread gets one when it first reads and gives it back when it ends; there are as many
 /// as there were such threads at a time.
-class readers {
+class [[gnu::visibility("default")]] readers {  // one for the program, whatever its shared libraries hide
  public:
   static reader_record& mine() { return mine_ != nullptr ? *mine_ : enlist(); }
 

@@ -27,11 +27,15 @@ class executor {
   /// Any thread. Takes over the claim of `p` and runs core::run(p) for it, or continues it where it is suspended.
   virtual void ready(process& p, urgency how) noexcept = 0;
 
+  /// The current process, before something begins that it can only finish by waiting: the next suspend() will not throw
+  /// out_of_stacks; this does. Holds until the process waits or pauses.
+  virtual void prepare_wait(const process& p) = 0;
+
   /// The current process, which holds its own claim and has p.waiting set. Releases the claim and comes back with it
   /// when something was pushed or, with false, when the deadline has passed. Throws out_of_stacks.
   virtual bool suspend(process& p, time_point deadline) = 0;
 
-  /// Any thread. Runs core::run_on_thread(p, start) where it may block in any way and hold up nobody else. Throws
+  /// Any thread. Runs core::run_on_thread() where it may block in any way and hold up nobody else. Throws
   /// std::system_error when that cannot be had.
   virtual void launch(process& p, std::unique_ptr<action> start) = 0;
 
@@ -39,9 +43,11 @@ class executor {
   /// one keeps its claim.
   virtual void pause() noexcept = 0;
 
-  /// Any thread. Calls core::ring() when that time has come, or an earlier one that it was told of. Throws
-  /// std::system_error when a thread for it cannot be had.
-  virtual void wake_at(time_point when) = 0;
+  /// Any thread. Calls core::ring() when that time has come, or an earlier one that it was told of.
+  virtual void wake_at(time_point when) noexcept = 0;
+
+  /// Tells whether the calling thread is one of the executor's, which stop() could not join.
+  virtual bool is_own_thread() const noexcept = 0;
 
   virtual time_point now() noexcept = 0;
   /// Any thread. Evenly distributed.

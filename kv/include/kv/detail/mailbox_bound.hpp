@@ -12,7 +12,7 @@ namespace kv {
 /// What becomes of a message that is sent to a mailbox at its limit. A call is refused in either case.
 enum class when_full : std::uint8_t {
   drop,  ///< it is dropped, and counted
-  block  ///< its sender waits until there is room; what timers and event managers send is dropped
+  block  ///< its sender waits until there is room; what timers and event managers send is dropped. See limit_mailbox
 };
 
 namespace detail {

@@ -17,12 +17,21 @@ namespace kv::detail {
 
 class core;
 
+/// Of a number that names something to users, the lower bits are counted up; the others say whose it is, so that it names
+/// nothing elsewhere.
+inline constexpr unsigned counted_bits = 40;
+inline constexpr std::uint64_t counted_up = (std::uint64_t{1} << counted_bits) - 1;
+
 enum class message_kind : std::uint8_t {
   signal,  // handled when it arrives, whatever the receiver is doing
   letter,  // a user's message: handed to handle() or taken by receive()
   action,  // code to run inside the receiver: a cast, a start
   request  // an action whose sender waits; comes back to it as a reply
 };
+
+/// Tells whether two types are one. Each shared library can have a type_info of its own for a class, so addresses prove
+/// only that they are; then names count, as the standard library compares them.
+inline bool is_same(const std::type_info& a, const std::type_info& b) noexcept { return &a == &b || a == b; }
 
 /// A node of one mailbox at a time. Whoever holds the pointer owns it: the sender until it is pushed, then the
 /// receiver, and a request travels back to its caller in the same node. So neither side can outlive a reply.
@@ -60,7 +69,7 @@ class letter : public message {
 
   template <class M>
   M* as() {
-    return type() == typeid(M) ? static_cast<M*>(body()) : nullptr;
+    return is_same(type(), typeid(M)) ? static_cast<M*>(body()) : nullptr;
   }
 };
 
@@ -126,6 +135,9 @@ class exit_notice final : public signal {
   const pid& key() const noexcept { return news.from; }
 
   exit_signal news;
+  // Of a link: the last request that this process has made, and the last that has come from the other. See apply_link.
+  std::uint32_t asked = 0;
+  std::uint32_t seen = 0;
 };
 
 /// A monitor, and the `down` that comes of it. As a monitor, `news.from` is the watcher.
@@ -223,8 +235,7 @@ class request : public action {
  public:
   request() noexcept : action(message_kind::request) {}
 
-  pid caller;
-  core* caller_core = nullptr;
+  pid caller;             // also of another runtime, which may be gone by the time of the answer: see answer()
   std::uint64_t ref = 0;  // which call of the caller this answers; a late reply matches none
   bool is_kept = false;   // the caller may look for the answer later: see errands::replies
   bool answered = false;  // it is on its way back
@@ -238,6 +249,10 @@ class request : public action {
   /// Returns why a request fails that whoever had it has dropped.
   static exit_reason no_reply() { return exit_reason::custom("no reply"); }
 };
+
+/// Any thread. Answers a request, with its result or with the reason why there is none. Dropped when its caller's
+/// runtime has ended.
+void answer(std::unique_ptr<request> what, const exit_reason* failure) noexcept;
 
 /// Takes the name of the type a user wrote, for reports.
 std::string type_name(const std::type_info& type);

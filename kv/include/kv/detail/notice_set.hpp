@@ -51,10 +51,14 @@ class notice_set {
     return true;
   }
 
-  bool contains(const key_type& key) noexcept { return *find(key) != nullptr; }
+  /// Returns the notice of that key, or null. O(1).
+  Notice* find(const key_type& key) noexcept {
+    auto* const node = *place_of(key);
+    return node == nullptr ? nullptr : &at(node);
+  }
 
   /// Removes and returns the notice of that key; null when there is none. O(1).
-  std::unique_ptr<Notice> take(const key_type& key) noexcept { return unlink(*find(key)); }
+  std::unique_ptr<Notice> take(const key_type& key) noexcept { return unlink(*place_of(key)); }
 
   /// Removes and returns some notice; null when there is none.
   std::unique_ptr<Notice> pop() noexcept {
@@ -80,7 +84,7 @@ class notice_set {
   message*& chain_of(const key_type& key) noexcept { return many_ ? many_[notice_hash{}(key)&mask_] : first_; }
 
   /// Returns the place that leads to the notice of that key, or one that leads to nothing.
-  message** find(const key_type& key) noexcept {
+  message** place_of(const key_type& key) noexcept {
     auto* place = &chain_of(key);
     while (*place != nullptr && !(at(*place).key() == key)) place = &(*place)->next;
     return place;

@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <memory>
 #include <string>
+#include <string_view>
 
 #include <boost/unordered/unordered_flat_map.hpp>
 #include <boost/unordered/unordered_flat_set.hpp>
@@ -34,6 +35,8 @@ class behaviour {
 
   virtual void* state() noexcept = 0;
   virtual const std::type_info& type() const noexcept = 0;
+  /// The name of that type, for who may not allocate anything.
+  virtual std::string_view class_name() const noexcept { return {}; }
   /// Hands the letter to the state's handle(); false when there is none for it.
   virtual bool handle(letter& message) = 0;
   /// The process ends, and not by an exit signal: the state's on_exit(), if it has one.
@@ -41,8 +44,9 @@ class behaviour {
   virtual void on_exit(const exit_reason& /*reason*/) {}
 };
 
-/// Thrown to unwind a process that has to end while it is blocked in a callback. Not a std::exception, so that user
-/// code does not catch it by accident; where `catch (...)` swallows it, the next blocking call throws it again.
+/// Thrown to unwind a process that has to end while it is blocked in a callback, unless that would end the program: see
+/// can_unwind_from_here(). Not a std::exception, so that user code does not catch it by accident; where `catch (...)`
+/// swallows it, the next blocking call throws it again.
 struct unwind {};
 
 /// What a process waits for without being blocked. Most processes have none of it.
@@ -138,6 +142,11 @@ struct alignas(64) process {
   bool is_unwinding : 1 = false;  // has thrown `unwind`
   bool traps_exits : 1 = false;
   bool has_swallowed : 1 = false;  // that, and it was reported
+  bool is_held_up : 1 = false;     // in a wait that it cannot be unwound from, and that was reported
+  // May wait on a stack of the reserve: it serves many, or is being started by one that does. Set by its creator.
+  bool has_reserve : 1 = false;
+  bool starts_on_reserve : 1 = false;
+  std::uint8_t times_swallowed = 0;
   pid parent;
   std::uint32_t restarts = 0;  // how often its supervisor had restarted it when this one was born
   std::unique_ptr<behaviour> body;
@@ -190,10 +199,14 @@ struct alignas(64) process {
   bool runs_inline() const noexcept {
     return is_leaf.load(std::memory_order_relaxed) && !is_suspended && queue.empty();
   }
+  /// Holder. Tells whether it may wait on a stack of the reserve now.
+  bool may_use_reserve() const noexcept { return has_reserve || (is_starting() && starts_on_reserve); }
   /// Holder. From now on the process has to end; the first reason counts.
   void end_with(const exit_reason& why) {
     if (must_exit) return;
     must_exit = needs_settling = true;
+    is_held_up = false;
+    times_swallowed = 0;
     reason = why;
   }
   /// Holder. Says what it handles from now on, null for nothing; returns what it handled.
@@ -210,8 +223,9 @@ static_assert(sizeof(process) == 192);
 static_assert(offsetof(process, home) == 64);
 
 /// The process that runs on this thread right now; null on a plain thread. Fibers never leave their thread, and
-/// whoever switches a fiber in sets this again.
-inline constinit thread_local process* current_process = nullptr;
+/// whoever switches a fiber in sets this again. One for the whole program: a shared library that hides its symbols must
+/// not get one of its own.
+[[gnu::visibility("default")]] inline constinit thread_local process* current_process = nullptr;
 
 /// Makes `p` the current process of this thread for a scope.
 class run_as {

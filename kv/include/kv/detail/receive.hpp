@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <span>
+#include <string>
 #include <type_traits>
 #include <typeinfo>
 #include <utility>
@@ -15,6 +16,11 @@ namespace kv::detail {
 /// Returns the calling process. Throws std::logic_error on a plain thread.
 process& this_process();
 
+/// Throws std::invalid_argument, which names both, when the process is one of another runtime that lives. `what` it cannot
+/// be there.
+void check_same_runtime(const core& home, pid who, const char* what);
+/// As kv::monitor, but for a server that was given the pid by others: one of another runtime is dead to it.
+monitor_ref watch(pid target, std::string tag = {});
 /// Throws std::invalid_argument when it is not more than 0.
 void check_period(duration period);
 /// Puts an action before all messages of the calling process.
@@ -44,9 +50,15 @@ bool offer(letter& message, F& handler) {
 template <class... M>
 inline constexpr const std::type_info* types_of[] = {&typeid(M)...};
 
-/// Takes the first letter that `fits(letter&)`, waiting for it until the deadline; null when none came.
+/// How long a receive waits. One that does not give up has nothing to say when nothing comes.
+struct patience {
+  time_point deadline = time_point::max();
+  bool gives_up = false;
+};
+
+/// Takes the first letter that `fits(letter&)`, waiting for it; null when none came.
 template <class Predicate>
-message_ptr take_letter(process& self, time_point deadline, std::span<const std::type_info* const> types,
+message_ptr take_letter(process& self, patience how_long, std::span<const std::type_info* const> types,
                         Predicate fits) {
   const message* spoilt = nullptr;
   const auto is_of = [&](const letter& m) {
@@ -59,7 +71,7 @@ message_ptr take_letter(process& self, time_point deadline, std::span<const std:
     return spoilt == &m || fits(each);
   };
   self.home->check_signals(self);
-  suspension waiting{.wanted = types};
+  suspension waiting{.gives_up = how_long.gives_up, .wanted = types};
   for (bool in_time = true;;) {
     if (auto found = self.queue.take_first(wanted)) {
       self.home->taken(self, *found);
@@ -67,14 +79,14 @@ message_ptr take_letter(process& self, time_point deadline, std::span<const std:
       continue;
     }
     if (!in_time) return nullptr;
-    in_time = self.home->wait(self, waiting, deadline);
+    in_time = self.home->wait(self, waiting, how_long.deadline);
   }
 }
 
-/// Hands the first message that fits to its handler; false when none came before the deadline.
+/// Hands the first message that fits to its handler; false when none came.
 template <class... Handlers>
-bool receive_until(process& self, time_point deadline, Handlers&... handlers) {
-  const auto found = take_letter(self, deadline, types_of<argument_of<Handlers>...>,
+bool receive_any(process& self, patience how_long, Handlers&... handlers) {
+  const auto found = take_letter(self, how_long, types_of<argument_of<Handlers>...>,
                                  [](letter& m) { return ((m.as<argument_of<Handlers>>() != nullptr) || ...); });
   return found != nullptr && (offer(static_cast<letter&>(*found), handlers) || ...);
 }

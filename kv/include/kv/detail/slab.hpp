@@ -24,7 +24,9 @@ class slab {
   slab(core& owner, std::uint32_t limit) noexcept : owner_(owner), limit_(limit) {}
   slab(const slab&) = delete;
   slab& operator=(const slab&) = delete;
-  ~slab();
+  ~slab() { clear(); }
+  /// Frees the slots, once nobody looks for any. None can be taken then.
+  void clear() noexcept;
 
   /// Any thread. Returns the slot, or null when it was never in use. O(1).
   process* at(std::uint32_t slot) const noexcept {

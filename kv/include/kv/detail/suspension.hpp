@@ -16,6 +16,7 @@ struct suspension {
   std::uint64_t awaited = 0;  // the call whose reply is wanted, or 0
   message_ptr reply = nullptr;
   void* parked = nullptr;  // the executor's
+  bool gives_up = true;    // it can say that nothing came
   // For those who ask what it waits for.
   time_point since{};                                  // when it began to; or else not known yet
   pid callee = {};                                     // of that call
@@ -29,6 +30,7 @@ struct birth {
   bool link = false;
   monitor_ref* monitor = nullptr;  // where the reference goes, if its creator monitors it
   std::string name = {};           // registered before it runs; empty for none
+  bool on_reserve = false;         // see process::has_reserve
 };
 
 }  // namespace kv::detail

@@ -146,7 +146,7 @@ class table_base {
 ///      before he has had the lock. So the message stands before his `down` and his exit signal.
 /// (T4) No table waits for a name that somebody alive has had since before it waited. Whoever registers a name enters it
 ///      first, then comes here; whoever lets a table wait looks the name up under the lock. One of them sees the other.
-///      Who takes over the name of a dead process settles its estate first, if it has not done so itself.
+///      A name is taken over from a process that is dead, and which has given up its tables before that.
 /// (T5) A promise is kept by who stops its timer. A timer leaves its queue before it rings, and then nobody stops it.
 /// (T6) Nothing of the user's runs under the lock, nor an engine's, and nobody waits. What is taken under it, in turn: the
 ///      lock of the names, of the timers, of the alarm clock and of a run queue. None of these is held by who takes this
@@ -170,7 +170,7 @@ class table_directory {
 
   // Deaths and births.
 
-  /// That process is departing, or dead. May be called again, and by others. Destroys what has no heir.
+  /// The process itself, when it departs. Its tables go to their heirs; the others are destroyed, a user's code.
   void owner_died(pid owner) noexcept;
   /// That process has just been entered under that name.
   void name_given(std::string_view name, pid who) noexcept;
@@ -203,6 +203,8 @@ class table_directory {
   std::optional<pid> first_alive(const std::vector<heir>& heirs) const;
   void settle(table_base& table, pid owner, leftovers& gone) noexcept;
 
+  std::shared_ptr<table_base> any_of(pid owner) const noexcept;
+  void copy_for_heir(table_base& table) noexcept;
   std::vector<forgotten_report> forgotten() const;
 
   core& home_;

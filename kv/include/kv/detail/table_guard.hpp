@@ -20,7 +20,7 @@ class table_guard {
   static void assert_none() noexcept { assert(depth_ == 0 && "a process waited while it was inside a table"); }
 
  private:
-  inline static constinit thread_local int depth_ = 0;
+  [[gnu::visibility("default")]] inline static constinit thread_local int depth_ = 0;
 #endif
 };
 

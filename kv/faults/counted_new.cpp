@@ -1,7 +1,9 @@
-#include <kv/detail/allocation.hpp>
-
+// The operators new and delete of a program whose allocations can be made to fail. A library of their own: in that of kv
+// the linker would find them before the standard library's, and take them for every program.
 #include <cstdlib>
 #include <new>
+
+#include <kv/detail/allocation.hpp>
 
 // A program's own operator new goes first, where it has one; so does a sanitizer's.
 #define KV_REPLACEABLE __attribute__((weak))
@@ -38,9 +40,3 @@ KV_REPLACEABLE void operator delete(void* what) noexcept { std::free(what); }
 KV_REPLACEABLE void operator delete(void* what, std::size_t) noexcept { std::free(what); }
 KV_REPLACEABLE void operator delete(void* what, std::align_val_t) noexcept { std::free(what); }
 KV_REPLACEABLE void operator delete(void* what, std::size_t, std::align_val_t) noexcept { std::free(what); }
-
-namespace kv::detail {
-
-void count_allocations() noexcept {}
-
-}  // namespace kv::detail

@@ -1,0 +1,72 @@
+// The process in which a handler of events runs.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+
+#include <kv/detail/event_manager.hpp>
+#include <kv/detail/failure_of.hpp>
+#include <kv/messages.hpp>
+
+namespace kv::detail {
+
+/// An event for a handler's process. With a ticket, the manager waits to hear that it was handled.
+struct delivery {
+  event_body event;
+  pid manager;
+  std::uint64_t ticket = 0;
+};
+
+/// The handler has removed itself, and ends when it returns.
+struct retire {};
+
+/// Tells of a removal that the owner did not ask for. Made before the row is erased, so that nothing is lost on the way.
+class removal_notice {
+ public:
+  removal_notice(std::uint64_t id, const subscription& what, const std::string& manager, const std::string& why);
+  /// Reports it, and tells the owner if its mailbox has room.
+  void give() noexcept;
+
+ private:
+  report report_;
+  pid owner_;
+  message_ptr letter_;
+};
+
+/// The function that is a handler's process: one event at a time. It ends with the table that says that it should be
+/// there, by its own fault, or when it is told to.
+class event_runner {
+ public:
+  event_runner(std::uint64_t id, subscription what, subscriptions rows, std::string manager, pid starter)
+      : id_(id), what_(std::move(what)), rows_(std::move(rows)), manager_(std::move(manager)), starter_(starter) {}
+  void operator()();
+
+ private:
+  void serve();
+  bool has_row() const;
+  bool is_wanted() const;
+  void hear(const delivery& d);
+  void lost(const down& news);
+  void end();
+
+  std::uint64_t id_;
+  subscription what_;
+  subscriptions rows_;
+  std::string manager_;
+  pid starter_;
+  monitor_ref table_watch_ = {};
+  monitor_ref starter_watch_ = {};
+  bool goes_on_ = true;
+  std::exception_ptr failure_;
+};
+
+/// Tells whether that process is a handler's: rows are public, and may name any.
+bool is_runner(const core& home, pid who) noexcept;
+
+/// Destroys what a client gave, in a process of its own, so that nothing waits for that.
+void let_go(std::shared_ptr<listener> what) noexcept;
+
+std::string to_text(std::exception_ptr failure);
+
+}  // namespace kv::detail
