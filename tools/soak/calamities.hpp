@@ -24,8 +24,8 @@ inline constexpr std::size_t part_count = 7;
 ///   registry                |
 ///   tree                    | every part has ended, and the tables are gone
 ///   stacks                  | a process's own call that has to wait: out_of_stacks. Nothing of the tree, no plain thread
-///   memory                  | every part has ended, crashed with what it was doing, as when the tree is killed
-///   threads                 | nobody can add a handler, and a handler whose process has ended is removed, and reported
+///   memory                  | every part has ended, crashed with what it was doing, as when the tree is killed, or is late
+///   threads                 | no handler can be added; one whose process has ended is left out or removed, and reported
 class calamities {
  public:
   /// The calamities that were over at some time.

@@ -106,10 +106,11 @@ void client::create(record& r) {
     }
     r.is_open = false;
   } catch (const call_error& e) {
-    if (!in_.kills.may_have_ended_since(start, part::registry) || e.why() == call_error::code::timeout) {
+    const bool is_late = e.why() == call_error::code::timeout;
+    if (!(is_late ? in_.kills.any_since(start, part::memory) : in_.kills.may_have_ended_since(start, part::registry))) {
       wrong(r, std::string("create: ") + e.what() + "; " + in_.kills.text(start));
     }
-    r.is_open = false;
+    r.is_open = is_late;
   } catch (const out_of_stacks&) {
     no_stack(r, "create", start);
     r.is_open = true;

@@ -70,7 +70,7 @@ class client {
   struct record {
     std::string name;
     bool is_shared = false;
-    ref<bucket> who = {};                                                // nobody, while there is none that it knows of
+    ref<bucket> who = {};                                                // null, while there is none that it knows of
     std::map<std::string, std::string> content = {};                     // of its own bucket
     std::multimap<std::string, std::optional<std::string>> unsure = {};  // what keys of it may hold instead
     calamities::moment born = {};                                        // before it was created

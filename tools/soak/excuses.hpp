@@ -11,12 +11,13 @@ namespace kv::soak {
 ///
 /// The tables of a tree that is being killed go before its processes are told, so one may trip over that; and when it is
 /// stopped in order, a client may kill a bucket that is just being stopped. Without memory every part may crash, and so
-/// may the tree.
+/// may the tree. Without threads a handler is left out until there is one, or removed.
 inline bool may_be_reported(const calamities& kills, const report& entry) {
   const bool may_crash = kills.is_under_way(part::tree) || kills.is_under_way(part::memory);
-  if (std::holds_alternative<crash_report>(entry) || std::holds_alternative<oddity_report>(entry)) return may_crash;
-  if (!std::holds_alternative<handler_report>(entry)) return false;
-  return kills.is_under_way(part::threads) || kills.is_under_way(part::memory);
+  const bool threads_are_short = kills.is_under_way(part::threads);
+  if (std::holds_alternative<crash_report>(entry)) return may_crash;
+  if (std::holds_alternative<oddity_report>(entry)) return may_crash || threads_are_short;
+  return std::holds_alternative<handler_report>(entry) && (threads_are_short || kills.is_under_way(part::memory));
 }
 
 }  // namespace kv::soak

@@ -91,7 +91,7 @@ void keeper::renew(bool by_force) {
 
 void keeper::mend() {
   if (is_closed_ || world_->tree.root.alive()) return;
-  if (!in_.kills.is_under_way(part::memory)) in_.found.lost("the tree has ended, and nobody has killed it");
+  if (!in_.kills.is_under_way(part::memory)) in_.found.lost("the tree has ended, and was not killed");
   in_.kills.begin(part::tree);
   end_what_is_left(in_.home);
   world_->log.stop();

@@ -38,6 +38,12 @@ void pacemaker::close() {
   changed_.notify_all();
 }
 
+bool pacemaker::await(unsigned units, std::chrono::steady_clock::time_point deadline) {
+  std::unique_lock lock(mutex_);
+  const auto enough = units_ + units;
+  return changed_.wait_until(lock, deadline, [&] { return is_closed_ || units_ >= enough; }) && !is_closed_;
+}
+
 bool pacemaker::await(unsigned units) {
   std::unique_lock lock(mutex_);
   changed_.wait(lock, [&, enough = units_ + units] { return is_closed_ || units_ >= enough; });

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <atomic>
+#include <chrono>
 #include <condition_variable>
 #include <cstdint>
 #include <map>
@@ -35,10 +36,12 @@ class restart_log {
 class pacemaker {
  public:
   void work_done();
-  /// Nobody waits any more.
+  /// There is no waiting any more.
   void close();
   /// Waits for so many units of work from now on; false when it was closed.
   bool await(unsigned units);
+  /// The same, until then at the latest: false then, too.
+  bool await(unsigned units, std::chrono::steady_clock::time_point deadline);
 
  private:
   std::mutex mutex_;

@@ -6,7 +6,7 @@
 namespace kv::soak {
 
 /// Says what there is too little of. Refuses nothing itself: the program's operator new and pthread_create ask it, those
-/// of interposed.cpp. Any thread; where nobody asks, nothing is ever short.
+/// of interposed.cpp. Any thread; where they do not ask, nothing is ever short.
 ///
 /// Memory is short for the tree's own processes alone, so that the model, which is on their side of every call, stays
 /// right: for buckets, the bucket supervisor, the registry, the event manager and the root, also while they start and end.
@@ -14,7 +14,7 @@ class shortage {
  public:
   /// From now on one of so many allocations of the tree's processes fails, by a sequence of each thread's own; 0: none.
   static void of_memory(unsigned one_in) noexcept;
-  /// From now on the system has no thread for anybody, or has some again.
+  /// From now on the system has no thread to give, or has some again.
   static void of_threads(bool is_on) noexcept;
 
   /// Asked by who allocates.

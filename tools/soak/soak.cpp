@@ -108,7 +108,7 @@ void soak::end_clients() {
   for (const auto each : processes_) watcher.expect_down(each);
 }
 
-/// Some may be on their way out: what nobody stops, but ends with something else.
+/// Some may be on their way out, as what ends with a tree and is not awaited.
 std::size_t soak::count_leaked_processes() {
   std::size_t result = 0;
   const auto left = home_.processes();
@@ -135,8 +135,8 @@ std::size_t soak::end_buckets() {
     home_.exit(who, exit_reason::kill);
     ears.expect_if<exited>([bucket = who](const exited& e) { return e.bucket == bucket; });
   }
-  // Answered after what it was about to do when the last handler was through.
-  home_.whereis<registry_server>("kv.registry").value().call([](registry_server&) {});
+  // Answered when nothing is left to be announced.
+  home_.whereis<registry_server>("kv.registry").value().call_for(infinity, &registry_server::settle);
   now.log.call(&event_log::finish);
   const auto strays =
       home_.whereis<bucket_supervisor>("kv.buckets").value().call(&bucket_supervisor::count_children).active;

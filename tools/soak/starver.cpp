@@ -2,6 +2,9 @@
 
 #include <algorithm>
 #include <array>
+#include <chrono>
+
+#include <kv/testing.hpp>
 
 #include "soak/resources.hpp"
 #include "soak/shortage.hpp"
@@ -11,6 +14,7 @@ namespace kv::soak {
 namespace {
 
 constexpr unsigned longest = 20;  // units of work
+constexpr auto longest_without_memory = std::chrono::milliseconds(300);
 
 }  // namespace
 
@@ -92,7 +96,9 @@ void starver::run_short_of_memory() {
   static constexpr std::array names{"kv.events", "kv.buckets", "kv.registry", "kv"};
   in_.kills.begin(part::memory);
   shortage::of_memory(rates.at(pick(rates.size())));
-  for (auto left = 1 + pick(longest); left > 0 && in_.pace.await(1); --left) {
+  // Not for long, because all who wait for an event that there is no memory for do no work meanwhile.
+  const auto end = std::chrono::steady_clock::now() + longest_without_memory;
+  for (auto left = 1 + pick(longest); left > 0 && in_.pace.await(1, end); --left) {
     // Not the way of the other kills, because what is to be back may be gone with the whole tree.
     const auto victim = pick(4) == 0 ? in_.home.whereis(names.at(pick(names.size()))) : std::nullopt;
     if (victim) in_.home.exit(*victim, exit_reason::kill);
@@ -131,7 +137,7 @@ void starver::run_short_of_threads() {
   const auto runner = in_.keeper.call_for(infinity, &keeper::runner_of_handler);
   const bool needs_another = pick(2) == 0;
   const auto killed = killer::kill(in_, {part::events});
-  if (needs_another) in_.home.exit(runner, exit_reason::kill);
+  if (needs_another) testing::kill_and_await(in_.home, runner);
   for (auto left = 1 + pick(longest); left > 0 && in_.pace.await(1); --left) continue;
   shortage::of_threads(false);
   killer::await_return(in_, killed);
@@ -158,9 +164,9 @@ void starver::refuse_handler() {
 
 /// The handler hears what happens, or it was reported as removed: then it is added again.
 void starver::check_hearing() {
-  constexpr unsigned enough = 400;  // units of work: some thousand buckets are created in them
   const auto before = in_.ears.events.load();
-  for (unsigned i = 0; i < enough; ++i) {
+  const auto end = std::chrono::steady_clock::now() + testing::patience;
+  while (std::chrono::steady_clock::now() < end) {
     if (in_.ears.is_removed) return in_.keeper.call_for(infinity, &keeper::renew_handler);
     if (in_.ears.events != before || !in_.pace.await(1)) return;
   }
