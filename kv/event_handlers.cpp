@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <stdexcept>
+#include <system_error>
 
 #include <kv/report.hpp>
 
@@ -11,6 +12,16 @@ namespace {
 
 /// How long a row for which there was no thread or memory waits until it is tried again.
 constexpr auto between_tries = std::chrono::seconds(1);
+
+bool is_want_of_thread(const std::exception_ptr& failure) {
+  try {
+    std::rethrow_exception(failure);
+  } catch (const std::system_error&) {
+    return true;
+  } catch (...) {
+    return false;
+  }
+}
 
 }  // namespace
 
@@ -40,7 +51,7 @@ void event_handlers::attach_or_keep(std::uint64_t id, subscription& what, bool i
     unattached_.erase(id);
     return;
   }
-  unattached_.insert(id);
+  unattached_[id] = !is_want_of_thread(failure);
   if (is_first) report("handler " + what.label + " of " + name_ + " cannot be attached now: " + to_text(failure));
   attach_later();
 }
@@ -54,7 +65,10 @@ void event_handlers::attach_later() {
 void event_handlers::attach_again() {
   is_retrying_ = false;
   std::vector<std::uint64_t> ids;
-  if (failure_of([&] { ids.assign(unattached_.begin(), unattached_.end()); })) return attach_later();
+  const auto failure = failure_of([&] {
+    for (const auto& [id, waits] : unattached_) ids.push_back(id);
+  });
+  if (failure) return attach_later();
   std::ranges::sort(ids);
   for (const auto id : ids) {
     if (auto row = row_of(id)) {
@@ -63,6 +77,13 @@ void event_handlers::attach_again() {
       unattached_.erase(id);
     }
   }
+}
+
+/// Tells whether some handler would miss an event that is told now, which its publisher may tell again later.
+bool event_handlers::lacks_handlers() {
+  const auto waits = [](const auto& row) { return row.second; };
+  if (std::ranges::any_of(unattached_, waits)) attach_again();
+  return std::ranges::any_of(unattached_, waits);
 }
 
 std::uint64_t event_handlers::add(subscription what) {

@@ -6,7 +6,6 @@
 #include <memory>
 #include <string>
 #include <unordered_map>
-#include <unordered_set>
 #include <utility>
 #include <vector>
 
@@ -34,6 +33,7 @@ class event_handlers {
   /// Answers when it does not run any more. Throws, and then nothing has changed and the caller is to be told.
   void remove(from<bool>& caller, std::uint64_t id);
   void stop_awaiting(std::uint64_t id);
+  bool lacks_handlers();
   std::size_t size() const noexcept { return handlers_.size() + unattached_.size(); }
 
   void notify(const event_body& event);
@@ -110,7 +110,9 @@ class event_handlers {
   handler_map handlers_;  // after the signal, from which they disconnect
   leaving_map leaving_;
   std::unordered_map<std::uint64_t, watched> watches_;  // by monitor
-  std::unordered_set<std::uint64_t> unattached_;        // rows for which there was no thread or memory
+  // Rows for which there was no thread or memory, and whether events have to wait for them: not for want of a thread, which
+  // may last, and of which a forward needs none.
+  std::unordered_map<std::uint64_t, bool> unattached_;
   bool is_retrying_ = false;
   std::uint64_t last_id_ = 0;
   std::size_t runners_ = 0;  // handlers with a process of their own

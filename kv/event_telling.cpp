@@ -17,6 +17,7 @@ void event_handlers::notify(const event_body& event, publisher& whose) {
     arm();
   }
   const auto ticket = tickets_.open(whose);
+  if (lacks_handlers()) tickets_.fail(ticket, std::make_exception_ptr(std::bad_alloc()));
   tell(delivery{event, self(), ticket});
   tickets_.seal(ticket);
 }

@@ -9,8 +9,7 @@ namespace kv {
 
 namespace {
 
-/// How often an event is offered for which the event manager has no memory, and how soon again.
-constexpr unsigned most_tries = 10;
+/// How soon an event is offered again for which the event manager had no memory.
 constexpr auto between_tries = std::chrono::milliseconds(100);
 
 }  // namespace
@@ -95,13 +94,12 @@ void registry_server::handle(const event_manager_started& news) {
 void registry_server::handle(const event_receipt& receipt) {
   if (unannounced_.empty() || unannounced_.front().first != receipt.number) return;  // of one that was told twice
   is_publishing_ = false;
-  if (!receipt.is_complete && ++failures_ < most_tries) return publish_later();
+  if (!receipt.is_complete) return publish_later();  // (R1): for want of memory it is told again
   is_announced();
   publish();
 }
 
 void registry_server::is_announced() {
-  failures_ = 0;
   const auto number = unannounced_.front().first;
   // Should the row stay, the next registry announces it again.
   static_cast<void>(detail::failure_of([&] { options_.outbox.erase(number); }));

@@ -166,7 +166,6 @@ class registry_server {
   std::unordered_map<std::string, std::uint64_t> newest_;  // by name, the number of its last `created` among these
   std::unordered_map<std::uint64_t, std::vector<awaiting>> awaiting_;  // by number
   bool is_publishing_ = false;                                         // the first of these is with the event manager
-  unsigned failures_ = 0;                                              // of the first of these
   pid manager_ = {};
   monitor_ref manager_watch_ = {};
 };
