@@ -3,7 +3,6 @@
 
 #include <atomic>
 #include <chrono>
-#include <cstddef>
 #include <cstdint>
 #include <memory>
 #include <string>
@@ -220,7 +219,6 @@ struct alignas(64) process {
 };
 
 static_assert(sizeof(process) == 192);
-static_assert(offsetof(process, home) == 64);
 
 /// The process that runs on this thread right now; null on a plain thread. Fibers never leave their thread, and
 /// whoever switches a fiber in sets this again. One for the whole program: a shared library that hides its symbols must
