@@ -74,7 +74,7 @@ void explain(const running_stack& stack) noexcept {
 constinit std::mutex watch_mutex;
 constinit std::size_t watches = 0;  // under watch_mutex
 // Written under watch_mutex before the handler is there, and read by it.
-struct sigaction before = {};
+struct sigaction earlier_handler = {};
 
 void reset() noexcept {
   struct sigaction plain = {};
@@ -85,15 +85,15 @@ void reset() noexcept {
 /// Without a handler before, the faulting instruction runs again when this returns, and ends the program.
 void pass_on(int number, siginfo_t* fault, void* context) noexcept {
   const bool was_sent = fault->si_code <= 0;  // by kill(): nothing runs again by itself
-  const bool is_function = (before.sa_flags & SA_SIGINFO) != 0;
-  if (!is_function && before.sa_handler == SIG_IGN && was_sent) return;
-  if (!is_function && (before.sa_handler == SIG_DFL || before.sa_handler == SIG_IGN)) {
+  const bool is_function = (earlier_handler.sa_flags & SA_SIGINFO) != 0;
+  if (!is_function && earlier_handler.sa_handler == SIG_IGN && was_sent) return;
+  if (!is_function && (earlier_handler.sa_handler == SIG_DFL || earlier_handler.sa_handler == SIG_IGN)) {
     reset();
     if (was_sent) ::raise(number);
     return;
   }
-  if ((static_cast<unsigned>(before.sa_flags) & SA_RESETHAND) != 0) reset();
-  is_function ? before.sa_sigaction(number, fault, context) : before.sa_handler(number);
+  if ((static_cast<unsigned>(earlier_handler.sa_flags) & SA_RESETHAND) != 0) reset();
+  is_function ? earlier_handler.sa_sigaction(number, fault, context) : earlier_handler.sa_handler(number);
 }
 
 void on_fault(int number, siginfo_t* fault, void* context) {
@@ -166,7 +166,7 @@ overflow_watch::overflow_watch(bool on) : on_(on) {
   if (++watches > 1) return;
   struct sigaction there = {};
   if (::sigaction(SIGSEGV, nullptr, &there) != 0 || is_ours(there)) return;
-  before = there;
+  earlier_handler = there;
   struct sigaction mine = {};
   mine.sa_sigaction = on_fault;
   mine.sa_flags = SA_SIGINFO | SA_ONSTACK;
@@ -180,7 +180,7 @@ overflow_watch::~overflow_watch() {
   if (--watches > 0) return;
   struct sigaction there = {};
   // Whoever has come since may call this one, so it stays what it is.
-  if (::sigaction(SIGSEGV, nullptr, &there) == 0 && is_ours(there)) ::sigaction(SIGSEGV, &before, nullptr);
+  if (::sigaction(SIGSEGV, nullptr, &there) == 0 && is_ours(there)) ::sigaction(SIGSEGV, &earlier_handler, nullptr);
 }
 
 // signal_safe_line -----------------------------------------------------------------------------------------------

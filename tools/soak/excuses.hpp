@@ -14,10 +14,10 @@ namespace kv::soak {
 /// may the tree. Without threads a handler is left out until there is one, or removed.
 inline bool may_be_reported(const calamities& kills, const report& entry) {
   const bool may_crash = kills.is_under_way(part::tree) || kills.is_under_way(part::memory);
-  const bool threads_are_short = kills.is_under_way(part::threads);
+  const bool threads_missing = kills.is_under_way(part::threads);
   if (std::holds_alternative<crash_report>(entry)) return may_crash;
-  if (std::holds_alternative<oddity_report>(entry)) return may_crash || threads_are_short;
-  return std::holds_alternative<handler_report>(entry) && (threads_are_short || kills.is_under_way(part::memory));
+  if (std::holds_alternative<oddity_report>(entry)) return may_crash || threads_missing;
+  return std::holds_alternative<handler_report>(entry) && (threads_missing || kills.is_under_way(part::memory));
 }
 
 }  // namespace kv::soak
