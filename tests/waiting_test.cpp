@@ -56,13 +56,15 @@ TEST_CASE("a process that sends to its own full mailbox is told at once, however
   kv::runtime runtime({.threads = 1});
   probe p(runtime);
   const auto n = runtime.spawn<narrow>();
-  n.cast([n](narrow& state) {
+  n.cast([n, to = kv::pid(p)](narrow& state) {
     kv::send(kv::self(), 1);
     CHECK(refusal_of([] { kv::send(kv::self(), 2); }) == "overloaded");
     CHECK(refusal_of([&] { kv::send(state.address, 2); }) == "overloaded");
     CHECK(refusal_of([&] { n.send(2); }) == "overloaded");
     CHECK(refusal_of([&] { n.cast(&narrow::note); }) == "overloaded");
+    kv::send(to, true);
   });
+  p.expect<bool>();
   // This thread waits for room; the process never did.
   n.cast([to = kv::pid(p)](narrow& state) { kv::send(to, state.handled); });
   CHECK(p.expect<int>() == 1);
