@@ -53,9 +53,10 @@ class listener {
   virtual std::exception_ptr hear(const event_body& event) = 0;
   /// Whether code of a client's runs in hear(), besides the copying of the event.
   virtual bool has_user_code() const noexcept = 0;
-  /// Destroys the client's object. By its handler's process at its end, or when that is over.
+  /// Any thread, once hear() is called no more. Destroys the client's object, the first time. By its handler's process at
+  /// its end, or when that is over.
   virtual void drop() noexcept = 0;
-  /// Whether that is still there. For who knows that no handler's process lives.
+  /// Any thread. Whether nobody has begun to destroy it.
   virtual bool is_whole() const noexcept = 0;
 
   /// When its handler has begun or ended an event for the last time. Written by the handler's process, read by the
@@ -69,12 +70,17 @@ class listener_of final : public listener {
   listener_of(F function, bool has_user_code) : function_(std::move(function)), has_user_code_(has_user_code) {}
   std::exception_ptr hear(const event_body& event) override { return (*function_)(event); }
   bool has_user_code() const noexcept override { return has_user_code_; }
-  void drop() noexcept override { function_.reset(); }
-  bool is_whole() const noexcept override { return function_.has_value(); }
+  void drop() noexcept override {
+    if (is_whole_.exchange(false, std::memory_order_relaxed)) function_.reset();
+  }
+  bool is_whole() const noexcept override { return is_whole_.load(std::memory_order_relaxed); }
 
  private:
   std::optional<F> function_;
-  bool has_user_code_;
+  const bool has_user_code_;
+  // Chooses the one that destroys the function, among the manager's successor, the handler's process and who ends it. It
+  // orders nothing: each has learned by a message that the function runs no more.
+  std::atomic<bool> is_whole_{true};
 };
 
 /// A row of the subscriptions: everything that is needed to attach the handler again.
