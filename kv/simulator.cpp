@@ -19,7 +19,7 @@ simulator::simulator(core& c, const simulation_options& options)
       options_(options),
       fate_(options.seed, options.only),
       overflows_(options.runtime.explain_stack_overflow),
-      stacks_(options.runtime.stack_size, options.runtime.max_stacks, 1, options.runtime.reserved_stacks) {
+      stacks_(options.runtime.stack_size, options.runtime.max_stacks, 1, options.runtime.reserved_stacks, false) {
   add_worker(stack_pool::source::common);
 }
 

@@ -11,6 +11,14 @@ namespace kv::detail {
 
 namespace {
 
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+constexpr bool mapping_is_slow = true;
+#elif defined(__has_feature)
+constexpr bool mapping_is_slow = __has_feature(address_sanitizer) || __has_feature(thread_sanitizer);
+#else
+constexpr bool mapping_is_slow = false;
+#endif
+
 std::size_t page_size() noexcept {
   static const auto size = static_cast<std::size_t>(::sysconf(_SC_PAGESIZE));
   return size;
@@ -22,12 +30,16 @@ std::size_t whole_pages(std::size_t bytes) noexcept { return (bytes + page_size(
 
 /// With an even number of pages for each, the tops of all stacks, where the work is done, would compete for the same few
 /// lines of the cache.
-stack_pool::stack_pool(std::size_t size, std::size_t max, std::size_t busy, std::size_t reserved)
+stack_pool::stack_pool(std::size_t size, std::size_t max, std::size_t busy, std::size_t reserved, bool maps_reserve)
     : size_(whole_pages(size)),
       guard_(whole_pages(guard_size) + ((size_ + whole_pages(guard_size)) / page_size() % 2 == 0 ? page_size() : 0)),
       max_(max),
       busy_(busy) {
   reserve_.reserve(reserved);
+  if (!maps_reserve || mapping_is_slow) {
+    unmapped_ = reserved;
+    return;
+  }
   while (reserve_.size() < reserved) {
     const auto stack = map();
     if (stack.sp == nullptr) refuse_reserve(reserved);
@@ -67,9 +79,15 @@ stack_pool::allocated stack_pool::allocate(source from) {
 /// Takes a stack of the reserve, without asking for any memory; none when there is none.
 boost::context::stack_context stack_pool::draw() noexcept {
   const std::lock_guard lock(mutex_);
-  if (reserve_.empty()) return {};
-  const auto stack = reserve_.back();
-  reserve_.pop_back();
+  boost::context::stack_context stack;
+  if (!reserve_.empty()) {
+    stack = reserve_.back();
+    reserve_.pop_back();
+  } else if (unmapped_ > 0) {
+    stack = map();
+    if (stack.sp != nullptr) --unmapped_;
+  }
+  if (stack.sp == nullptr) return {};
   owed_.fetch_add(1, std::memory_order_relaxed);
   return stack;
 }

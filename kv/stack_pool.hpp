@@ -25,9 +25,10 @@ class stack_pool {
     bool of_reserve;
   };
 
-  /// `max` without the reserve; the first `busy` of them are not for who waits, but for who runs. Throws out_of_stacks
-  /// when the system refuses the reserve.
-  stack_pool(std::size_t size, std::size_t max, std::size_t busy, std::size_t reserved);
+  /// `max` without the reserve; the first `busy` of them are not for who waits, but for who runs. The reserve is mapped at
+  /// once, or each of its stacks when it is first drawn: for a simulation, which the system never refuses any, and under a
+  /// sanitizer, for which mapping them is slow. Throws out_of_stacks when the system refuses the reserve.
+  stack_pool(std::size_t size, std::size_t max, std::size_t busy, std::size_t reserved, bool maps_reserve);
   stack_pool(const stack_pool&) = delete;
   stack_pool& operator=(const stack_pool&) = delete;
   ~stack_pool();
@@ -55,6 +56,7 @@ class stack_pool {
   std::mutex mutex_;
   std::vector<boost::context::stack_context>
       reserve_;                       // under mutex_; never grows beyond what it had room for at first
+  std::size_t unmapped_ = 0;          // the same: stacks of the reserve that are mapped when they are drawn
   std::atomic<std::size_t> owed_{0};  // written under mutex_; read without it it orders nothing
 };
 

@@ -180,7 +180,7 @@ thread_executor::thread_executor(core& c, const runtime_options& options)
     : core_(c),
       overflows_(options.explain_stack_overflow),
       alarm_(c),
-      stacks_(options.stack_size, options.max_stacks, options.threads, options.reserved_stacks),
+      stacks_(options.stack_size, options.max_stacks, options.threads, options.reserved_stacks, true),
       patience_(spins()) {
   for (std::size_t i = 0; i < options.threads; ++i) threads_.push_back(std::make_unique<scheduler_thread>(*this, i));
   start_threads();
