@@ -7,7 +7,9 @@
 
 namespace kv::detail {
 
-void event_handlers::notify(const event_body& event) { tell(delivery{event, self(), 0}); }
+void event_handlers::notify(const event_body& event) {
+  static_cast<void>(failure_of([&] { tell(delivery{event, self(), 0}); }));
+}
 
 void event_handlers::notify(const event_body& event, publisher& whose) {
   now_ = home_.exec().now();
@@ -17,8 +19,12 @@ void event_handlers::notify(const event_body& event, publisher& whose) {
     arm();
   }
   const auto ticket = tickets_.open(whose);
-  if (lacks_handlers()) tickets_.fail(ticket, std::make_exception_ptr(std::bad_alloc()));
-  tell(delivery{event, self(), ticket});
+  const auto failure = failure_of([&] {
+    if (lacks_handlers()) tickets_.fail(ticket, std::make_exception_ptr(std::bad_alloc()));
+    tell(delivery{event, self(), ticket});
+  });
+  // Whatever happened, the publisher waits for what the ticket says.
+  if (failure) tickets_.fail(ticket, failure);
   tickets_.seal(ticket);
 }
 
