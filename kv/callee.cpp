@@ -34,6 +34,7 @@ const auto& known_functions() noexcept {
       {callee::terminates, address_of<void() noexcept>(std::terminate), "_ZSt9terminatev"},
       {callee::terminates, address_of(__cxa_call_terminate), "__cxa_call_terminate"},
       {callee::resumes, address_of(_Unwind_Resume), "_Unwind_Resume"},
+      {callee::throws, address_of(abi::__cxa_throw), "__cxa_throw"},
       {callee::rethrows, address_of(abi::__cxa_rethrow), "__cxa_rethrow"},
       {callee::begins_catch, address_of(abi::__cxa_begin_catch), "__cxa_begin_catch"},
       {callee::ends_catch, address_of(abi::__cxa_end_catch), "__cxa_end_catch"},

@@ -6,7 +6,7 @@
 namespace kv::detail {
 
 /// What matters to an exception.
-enum class callee : std::uint8_t { other, terminates, resumes, rethrows, begins_catch, ends_catch };
+enum class callee : std::uint8_t { other, terminates, resumes, throws, rethrows, begins_catch, ends_catch };
 
 /// Any thread; x86-64. Returns what is called at that address: the function itself, or a piece of a linkage table that
 /// jumps there.

@@ -85,6 +85,9 @@ class exploration {
       case callee::terminates: (here.was_rethrown ? terminates_again_ : terminates_) = true; return false;
       case callee::resumes: passes(here); return false;
       case callee::rethrows: throw_again(here); return false;
+      case callee::throws:
+        may_pass_ = may_pass_ || here.is_caught;  // another exception in its place, by a handler that has it
+        return false;
       case callee::begins_catch:
         here.is_caught = true;
         return here.catches_all;  // else it is for exceptions of some type
