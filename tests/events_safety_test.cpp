@@ -145,7 +145,7 @@ TEST_CASE("what a filter does to the process it runs in, it does not do to the m
   CHECK(w.events.count() == 1);
 }
 
-TEST_CASE("an event that cannot be copied is missed and reported, and its publisher is told; who listens stays") {
+TEST_CASE("an event that cannot be copied is missed and reported, its publisher is told, and who listens stays") {
   using storms = kv::events<hail>;
   reports seen;
   kv::runtime runtime({.threads = 2, .on_report = seen.sink()});
