@@ -34,13 +34,7 @@ std::uint64_t core::set_timer(pid to, duration delay, timed_message what) {
   const auto [number, is_next] = timers_->add(deadline_after(delay), to, std::move(what));
   // It may have departed before it had a timer to forget; sequentially consistent with depart(), as with tables.
   if (!p->takes_gifts(to.generation)) timers_->cancel(number);
-  if (!is_next) return number;
-  try {
-    executor_->wake_at(timers_->next());
-  } catch (...) {
-    timers_->cancel(number);
-    throw;
-  }
+  if (is_next) executor_->wake_at(timers_->next());
   return number;
 }
 
@@ -58,6 +52,11 @@ std::optional<duration> core::time_left(std::uint64_t number) {
   interleave();
   const auto due = timers_->find(number);
   return due ? std::optional(std::max(duration{0}, *due - executor_->now())) : std::nullopt;
+}
+
+void core::move_timer(std::uint64_t number, time_point due) noexcept {
+  timers_->move(number, due);
+  executor_->wake_at(timers_->next());
 }
 
 time_point core::next_alarm() const noexcept { return timers_->next(); }

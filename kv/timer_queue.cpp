@@ -32,6 +32,13 @@ std::optional<time_point> timer_queue::find(std::uint64_t number) const {
   return found == numbers.end() ? std::nullopt : std::optional(found->due);
 }
 
+void timer_queue::move(std::uint64_t number, time_point due) noexcept {
+  const std::lock_guard lock(mutex_);
+  auto& numbers = timers_.get<by_number>();
+  const auto found = numbers.find(number);
+  if (found != numbers.end()) numbers.modify(found, [due](timer& t) { t.due = due; });
+}
+
 void timer_queue::forget(pid who) noexcept {
   for (;;) {
     timed_message dropped;  // outside the lock: it is the user's

@@ -32,6 +32,8 @@ class timer_queue {
   /// Removes a timer; returns when it was due, nothing when it is gone.
   std::optional<time_point> cancel(std::uint64_t number);
   std::optional<time_point> find(std::uint64_t number) const;
+  /// Sets when a timer is due next, if it is still there.
+  void move(std::uint64_t number, time_point due) noexcept;
   /// Removes the timers of a process. What they would have sent is destroyed by the caller.
   void forget(pid who) noexcept;
 

@@ -166,6 +166,8 @@ class core {
   std::optional<duration> cancel_timer(std::uint64_t number);
   std::optional<duration> stop_timer(std::uint64_t number);  // for who may hold a lock
   std::optional<duration> time_left(std::uint64_t number);
+  /// Any thread. Sets when that timer goes off next, if it is still there. Needs no memory.
+  void move_timer(std::uint64_t number, time_point due) noexcept;
   /// The executor. Sends what the first timer that is due sends; false when none is. Returns when the next one is.
   bool ring() noexcept;
   time_point next_alarm() const noexcept;
