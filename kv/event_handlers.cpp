@@ -11,7 +11,7 @@ namespace kv::detail {
 namespace {
 
 /// How long a row for which there was no thread or memory waits until it is tried again.
-constexpr auto between_tries = std::chrono::seconds(1);
+constexpr duration between_tries = std::chrono::seconds(1);
 
 bool is_want_of_thread(const std::exception_ptr& failure) {
   try {
@@ -26,7 +26,12 @@ bool is_want_of_thread(const std::exception_ptr& failure) {
 }  // namespace
 
 event_handlers::event_handlers(std::string name, subscriptions rows, duration deadline)
-    : home_(*this_process().home), name_(std::move(name)), rows_(std::move(rows)), deadline_(deadline) {}
+    : home_(*this_process().home),
+      name_(std::move(name)),
+      rows_(std::move(rows)),
+      deadline_(deadline),
+      attaching_(between_tries, detail::attach_again{}),
+      alarm_(std::min(deadline, between_tries), deadline_check{}) {}
 
 // Come -----------------------------------------------------------------------------------------------------------
 
@@ -35,48 +40,39 @@ void event_handlers::attach_rows() {
   std::ranges::sort(found, {}, [](const auto& row) { return row.first; });
   for (auto& [id, what] : found) {
     last_id_ = id;
-    attach_or_keep(id, what, true);
+    const auto failure = attach_or_set_aside(id, what);
+    if (!failure) continue;
+    unattached_[id] = !is_want_of_thread(failure);
+    attaching_.turn_on();
+    home_.report_if_possible([&] {
+      const auto whose = "handler " + what.label + " of " + name_;
+      return oddity_report{self(), whose + " cannot be attached now: " + to_text(failure)};
+    });
   }
 }
 
-/// A row that names nothing to run is set aside. One for which there is no thread or memory now stays, and is tried again.
-void event_handlers::attach_or_keep(std::uint64_t id, subscription& what, bool is_first) {
+/// A row that names nothing to run is set aside. Returns why one cannot be attached now, for want of a thread or memory:
+/// it stays.
+std::exception_ptr event_handlers::attach_or_set_aside(std::uint64_t id, subscription& what) {
   const bool has_runner = is_runner(home_, what.runner);
-  if (!what.what || (!has_runner && !what.what->is_whole())) {
-    unattached_.erase(id);
-    return set_aside(id, "its row names nothing to run", parting::dead);
-  }
-  const auto failure = failure_of([&] { attach(id, what, true); });
-  if (!failure) {
-    unattached_.erase(id);
-    return;
-  }
-  unattached_[id] = !is_want_of_thread(failure);
-  if (is_first) report("handler " + what.label + " of " + name_ + " cannot be attached now: " + to_text(failure));
-  attach_later();
-}
-
-void event_handlers::attach_later() {
-  if (is_retrying_) return;
-  // Without memory for a timer, the next handler that is added tries again.
-  is_retrying_ = !failure_of([&] { send_after(between_tries, self(), detail::attach_again{}); });
+  if (what.what && (has_runner || what.what->is_whole())) return failure_of([&] { attach(id, what, true); });
+  set_aside(id, parting::dead, [] { return "its row names nothing to run"; });
+  return nullptr;
 }
 
 void event_handlers::attach_again() {
-  is_retrying_ = false;
-  std::vector<std::uint64_t> ids;
-  const auto failure = failure_of([&] {
-    for (const auto& [id, waits] : unattached_) ids.push_back(id);
-  });
-  if (failure) return attach_later();
-  std::ranges::sort(ids);
-  for (const auto id : ids) {
-    if (auto row = row_of(id)) {
-      attach_or_keep(id, *row, false);
-    } else {
-      unattached_.erase(id);
-    }
+  attaching_.turn_off();
+  for (auto next = unattached_.begin(); next != unattached_.end();) {
+    auto& [id, holds_up_events] = *next;
+    const auto failure = failure_of([&, id = id] {
+      auto row = rows_.lookup(id);
+      const auto why = row ? attach_or_set_aside(id, *row) : nullptr;
+      if (why) std::rethrow_exception(why);
+    });
+    holds_up_events = failure && !is_want_of_thread(failure);
+    next = failure ? std::next(next) : unattached_.erase(next);
   }
+  if (!unattached_.empty()) attaching_.turn_on();
 }
 
 /// Tells whether some handler would miss an event that is told now, which its publisher may tell again later.
@@ -91,7 +87,6 @@ std::uint64_t event_handlers::add(subscription what) {
   while (id == 0 || rows_.member(id)) ++id;  // rows are public: there may be any
   attach(id, what, false);
   last_id_ = id;
-  if (!unattached_.empty()) attach_later();
   return id;
 }
 
@@ -101,38 +96,42 @@ void event_handlers::attach(std::uint64_t id, subscription& what, bool has_row) 
   const auto found = handlers_.try_emplace(id).first;
   const auto before = std::exchange(what.runner, starts ? pid{} : what.runner);
   const auto failure = failure_of([&] {
+    prepare_end(id, found->second, what);
     if (starts) what.runner = spawn_thread(event_runner(id, what, rows_, name_, self()));
     tie(id, found->second, what);
     if (starts || !has_row) rows_.insert(id, what);
   });
   if (!failure) return;
-  undo(found);
-  if (starts && what.runner) {
-    kill(what.runner);
-  } else if (!has_row) {
-    let_go(what.what);
-  }
+  // Else what was started lets go of it.
+  if (!has_row && !(starts && what.runner)) let_go(what.what, std::move(found->second.to_be_dropped));
+  undo(found, starts ? what.runner : pid{});
   what.runner = before;
   std::rethrow_exception(failure);
 }
 
-void event_handlers::tie(std::uint64_t id, attached& entry, const subscription& what) {
+/// What its removal needs is made now, because there may be no memory then.
+void event_handlers::prepare_end(std::uint64_t id, attached& entry, const subscription& what) {
   entry.what = what.what;
   entry.label = what.label;
-  if (!what.forwards) entry.owed = std::make_unique<debts>();
-  entry.watch = watch(what.forwards ? what.owner : what.runner, id, role::worker);
-  if (!what.forwards && what.owner) entry.owner_watch = watch(what.owner, id, role::owner);
-  entry.connection = signal_.connect([this, id, &entry](const delivery& d) { pass_on(id, entry, d); });
+  entry.farewell = removal_notice(id, what, name_);
+  if (what.what->has_user_code()) entry.to_be_dropped = std::make_unique<letter_of<dropped>>(dropped());
   if (what.forwards) return;
-  entry.runner = what.runner;
-  ++runners_;
+  entry.owed = std::make_unique<debts>();
+  entry.end = std::make_unique<exit_notice>(signal::op::exit, self(), exit_reason::kill);
 }
 
-void event_handlers::undo(handler_map::iterator which) {
+void event_handlers::tie(std::uint64_t id, attached& entry, const subscription& what) {
+  entry.watch = watch(what.forwards ? what.owner : what.runner, id, role::worker);
+  if (!what.forwards && what.owner) entry.owner_watch = watch(what.owner, id, role::owner);
+  entry.runner = what.runner;
+}
+
+/// `started` is the process that was started for it, if there is one.
+void event_handlers::undo(handler_map::iterator which, pid started) {
   auto& entry = which->second;
   unwatch(entry.watch);
   unwatch(entry.owner_watch);
-  if (entry.runner) --runners_;
+  if (started) home_.send_signal(started, std::move(entry.end));
   handlers_.erase(which);
 }
 
@@ -149,38 +148,44 @@ void event_handlers::unwatch(monitor_ref ref) {
 
 // Go -------------------------------------------------------------------------------------------------------------
 
-void event_handlers::kill(pid runner) {
-  if (is_runner(home_, runner))
-    static_cast<void>(failure_of([&] { home_.send_exit(runner, self(), exit_reason::kill); }));
-}
-
-/// Nobody waits for it any more. Its process ends, and what the client gave is kept until it has.
+/// Nothing waits for it any more. Its process ends, and what the client gave is kept until it has.
 void event_handlers::leave(handler_map::iterator which, parting how) {
   const auto id = which->first;
   auto& entry = which->second;
-  entry.connection.disconnect();
   if (entry.owed) tickets_.forgive(*entry.owed);
   unwatch(entry.owner_watch);
-  if (entry.runner) --runners_;
   if (!entry.runner || how == parting::dead) {
     unwatch(entry.watch);
-    let_go(std::move(entry.what));
+    let_go(std::move(entry.what), std::move(entry.to_be_dropped));
   } else {
     // Without memory for this it destroys itself what the client gave.
-    static_cast<void>(
-        failure_of([&] { leaving_.try_emplace(id, leaving{entry.what, entry.runner, how == parting::hanging}); }));
-    if (how != parting::retired) kill(entry.runner);
+    static_cast<void>(failure_of([&] { is_leaving(id, entry, how == parting::hanging); }));
+    if (how != parting::retired) home_.send_signal(entry.runner, std::move(entry.end));
   }
   handlers_.erase(which);
 }
 
+event_handlers::leaving_map::iterator event_handlers::is_leaving(std::uint64_t id, attached& entry, bool hangs) {
+  const auto which = leaving_.try_emplace(id).first;
+  which->second.what = entry.what;
+  which->second.runner = entry.runner;
+  which->second.hangs = hangs;
+  which->second.to_be_dropped = std::move(entry.to_be_dropped);
+  return which;
+}
+
 /// Removes a handler against its owner's will.
-void event_handlers::set_aside(std::uint64_t id, const std::string& why, parting how) {
-  const auto row = row_of(id);
-  std::optional<removal_notice> notice;
-  if (row) static_cast<void>(failure_of([&] { notice.emplace(id, *row, name_, why); }));
-  if (const auto found = handlers_.find(id); found != handlers_.end()) leave(found, how);
-  if (row && erase_row(id) && notice) notice->give();
+void event_handlers::set_aside(std::uint64_t id, parting how, const reason_maker& why) {
+  removal_notice notice;
+  if (const auto found = handlers_.find(id); found != handlers_.end()) {
+    notice = std::move(found->second.farewell);
+    leave(found, how);
+  } else {
+    static_cast<void>(failure_of([&] {
+      if (const auto row = rows_.lookup(id)) notice = removal_notice(id, *row, name_);
+    }));
+  }
+  if (erase_row(id)) notice.give(why);
 }
 
 void event_handlers::remove(from<bool>& caller, std::uint64_t id) {
@@ -200,7 +205,7 @@ void event_handlers::remove(from<bool>& caller, std::uint64_t id) {
     return caller.reply(was_there);
   }
   // Its last call may still be under way.
-  const auto gone = leaving_.try_emplace(id, leaving{found->second.what, runner}).first;
+  const auto gone = is_leaving(id, found->second, false);
   bool was_there = false;
   const auto failure = failure_of([&] {
     gone->second.removers.reserve(1);
@@ -209,6 +214,7 @@ void event_handlers::remove(from<bool>& caller, std::uint64_t id) {
   });
   if (failure) {
     cancel(gone->second.timer);
+    found->second.to_be_dropped = std::move(gone->second.to_be_dropped);
     leaving_.erase(gone);
     std::rethrow_exception(failure);
   }
@@ -242,7 +248,7 @@ void event_handlers::has_left(leaving_map::iterator which) {
   leaving_.erase(which);
   if (!gone.removers.empty()) cancel(gone.timer);
   for (auto& [caller, answer] : gone.removers) caller.reply(answer);
-  let_go(std::move(gone.what));
+  let_go(std::move(gone.what), std::move(gone.to_be_dropped));
 }
 
 bool event_handlers::lost(const down& news) {
@@ -257,7 +263,8 @@ bool event_handlers::lost(const down& news) {
   const auto which = handlers_.find(id);
   if (which == handlers_.end()) return true;
   if (what == role::worker && which->second.runner) {
-    set_aside(id, "its process ended: " + to_string(news.reason), parting::dead);  // it tells of its own faults itself
+    // It tells of its own faults itself.
+    set_aside(id, parting::dead, [&] { return "its process ended: " + to_string(news.reason); });
   } else {
     leave(which, parting::killed);  // the owner is gone, and the handler goes with it
     erase_row(id);
@@ -265,19 +272,16 @@ bool event_handlers::lost(const down& news) {
   return true;
 }
 
-std::optional<subscription> event_handlers::row_of(std::uint64_t id) const {
-  std::optional<subscription> result;
-  static_cast<void>(failure_of([&] { result = rows_.lookup(id); }));
-  return result;
-}
-
+/// Tells whether it was there. Should it stay, for want of memory, it is attached again when the manager is restarted.
 bool event_handlers::erase_row(std::uint64_t id) {
   bool was_there = true;
   const auto failure = failure_of([&] { was_there = rows_.erase(id); });
-  if (failure && has_table()) report("the row of a removed handler of " + name_ + " stays: " + to_text(failure));
+  if (failure && has_table()) {
+    home_.report_if_possible([&] {
+      return oddity_report{self(), "the row of a removed handler of " + name_ + " stays: " + to_text(failure)};
+    });
+  }
   return was_there;
 }
-
-void event_handlers::report(std::string what) const { home_.report_now(oddity_report{self(), std::move(what)}); }
 
 }  // namespace kv::detail

@@ -3,15 +3,16 @@
 
 #include <cstdint>
 #include <exception>
+#include <functional>
+#include <map>
 #include <memory>
 #include <string>
 #include <unordered_map>
 #include <utility>
 #include <vector>
 
-#include <boost/signals2/signal.hpp>
-
 #include <kv/detail/event_manager.hpp>
+#include <kv/detail/retry_timer.hpp>
 #include <kv/timer.hpp>
 
 #include "event_guest.hpp"
@@ -46,24 +47,25 @@ class event_handlers {
   bool has_table() const { return static_cast<bool>(rows_.owner()); }
 
  private:
-  using slot = void(const delivery&);
-
   struct attached {
-    boost::signals2::scoped_connection connection;
     std::shared_ptr<listener> what;
     std::string label;
-    pid runner;         // nobody for a forward
+    pid runner;         // none for a forward
     monitor_ref watch;  // of the runner, or of the receiver of a forward
     monitor_ref owner_watch;
-    std::unique_ptr<debts> owed;  // null for a forward
-    std::exception_ptr failure;   // of the filter, at this event
+    std::unique_ptr<debts> owed;       // null for a forward
+    std::unique_ptr<exit_notice> end;  // for the runner; made in time, as the next
+    removal_notice farewell;           // for the owner
+    way_out to_be_dropped;             // for `what`
+    std::exception_ptr failure;        // of the filter, at this event
   };
-  using handler_map = std::unordered_map<std::uint64_t, attached>;
+  using handler_map = std::map<std::uint64_t, attached>;  // in the order in which they are told
 
   /// A handler that is none any more, and whose process has not ended yet.
   struct leaving {
     std::shared_ptr<listener> what;
     pid runner;
+    way_out to_be_dropped;
     bool hangs = false;
     std::vector<std::pair<from<bool>, bool>> removers = {};  // each with its answer
     timer_ref timer = {};
@@ -79,50 +81,44 @@ class event_handlers {
 
   void attach(std::uint64_t id, subscription& what, bool has_row);
   void tie(std::uint64_t id, attached& entry, const subscription& what);
-  void attach_or_keep(std::uint64_t id, subscription& what, bool is_first);
-  void attach_later();
+  void prepare_end(std::uint64_t id, attached& entry, const subscription& what);
+  std::exception_ptr attach_or_set_aside(std::uint64_t id, subscription& what);
   monitor_ref watch(pid whom, std::uint64_t id, role what);
   void unwatch(monitor_ref ref);
-  void undo(handler_map::iterator which);
+  void undo(handler_map::iterator which, pid started);
   void leave(handler_map::iterator which, parting how);
-  void kill(pid runner);
-  void set_aside(std::uint64_t id, const std::string& why, parting how);
-  void detach_failed();
+  leaving_map::iterator is_leaving(std::uint64_t id, attached& entry, bool hangs);
+  void set_aside(std::uint64_t id, parting how, const reason_maker& why);
+  void detach_failed() noexcept;
   void has_left(leaving_map::iterator which);
   timer_ref limit_of(std::uint64_t id);
   void join(leaving_map::iterator which, from<bool>& caller, bool answer);
-  std::optional<subscription> row_of(std::uint64_t id) const;
   bool erase_row(std::uint64_t id);
 
-  void tell(const delivery& d);
-  void pass_on(std::uint64_t id, attached& entry, const delivery& d);
+  void tell(const delivery& d) noexcept;
   void hand_over(std::uint64_t id, attached& entry, const delivery& d);
-  void forward(attached& entry, const delivery& d);
-  void missed(const attached& entry, const delivery& d, const std::exception_ptr& why);
-  void report(std::string what) const;
-  void arm();
+  static void forward(attached& entry, const delivery& d, event_guest& guest);
+  void missed(const attached& entry, const delivery& d, const std::exception_ptr& why) noexcept;
+  void pass_on(std::uint64_t id, attached& entry, const delivery& d, event_guest& guest) noexcept;
+  void arm() noexcept;
 
   core& home_;
   std::string name_;
   subscriptions rows_;
   duration deadline_;
-  boost::signals2::signal<slot> signal_;
-  handler_map handlers_;  // after the signal, from which they disconnect
+  handler_map handlers_;
   leaving_map leaving_;
   std::unordered_map<std::uint64_t, watched> watches_;  // by monitor
   // Rows for which there was no thread or memory, and whether events have to wait for them: not for want of a thread, which
   // may last, and of which a forward needs none.
   std::unordered_map<std::uint64_t, bool> unattached_;
-  bool is_retrying_ = false;
+  retry_timer attaching_;
   std::uint64_t last_id_ = 0;
-  std::size_t runners_ = 0;  // handlers with a process of their own
 
   event_tickets tickets_;
   event_deadlines deadlines_;
-  time_point armed_ = time_point::max();  // when the timer goes off that looks at the deadlines
-  time_point now_{};                      // of the event that is told
-  event_guest* guest_ = nullptr;          // while one is
-  bool any_failed_ = false;
+  retry_timer alarm_;  // looks at the deadlines
+  time_point now_{};   // of the event that is told
 };
 
 }  // namespace kv::detail

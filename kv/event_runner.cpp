@@ -11,27 +11,30 @@ std::string to_text(std::exception_ptr failure) { return to_string(exit_reason::
 
 bool is_runner(const core& home, pid who) noexcept { return home.alive_as(who, typeid(event_runner)); }
 
-void let_go(std::shared_ptr<listener> what) noexcept {
+void let_go(std::shared_ptr<listener> what, way_out how) noexcept {
   if (!what || !what->has_user_code() || !what->is_whole()) return;
-  try {
-    spawn([what] { what->drop(); });
-  } catch (...) {
-    what->drop();  // there is nothing left to do it elsewhere
-  }
+  if (!failure_of([&] { spawn([what] { what->drop(); }); })) return;
+  if (!how) static_cast<void>(failure_of([&] { how = std::make_unique<letter_of<dropped>>(dropped()); }));
+  if (!how) return what->drop();
+  how->as<dropped>()->what = std::move(what);
+  this_process().home->discard(std::move(how));
 }
 
-removal_notice::removal_notice(std::uint64_t id, const subscription& what, const std::string& manager,
-                               const std::string& why)
-    : report_(handler_report{manager, what.label, why}), owner_(what.owner) {
+removal_notice::removal_notice(std::uint64_t id, const subscription& what, const std::string& manager)
+    : report_{manager, what.label, {}}, owner_(what.owner) {
   if (!owner_) return;
   const auto number = handler_number(this_process().home->node(), manager, id);
-  letter_ = std::make_unique<letter_of<handler_removed>>(handler_removed{handler_id{number}, why});
+  letter_ = std::make_unique<letter_of<handler_removed>>(handler_removed{handler_id{number}, {}});
 }
 
-void removal_notice::give() noexcept {
+void removal_notice::give(const reason_maker& why) noexcept {
   auto& home = *this_process().home;
-  home.report_now(report_);
-  // Not as users send: an owner whose mailbox is full must not make anybody wait.
+  static_cast<void>(failure_of([&] {
+    report_.why = why();
+    if (letter_) letter_->as<handler_removed>()->why = report_.why;
+  }));
+  home.report_if_possible([&]() -> report { return std::move(report_); });
+  // Not as users send: an owner whose mailbox is full must not make its sender wait.
   if (letter_) home.deliver(owner_, std::move(letter_));
 }
 
@@ -106,8 +109,8 @@ void event_runner::lost(const down& news) {
 /// Itself, because the manager may be down; and the row first, so that no new manager attaches it again.
 void event_runner::end() {
   if (!failure_ || !has_row()) return;
-  removal_notice notice(id_, what_, manager_, to_text(failure_));
-  if (rows_.erase(id_)) notice.give();
+  removal_notice notice(id_, what_, manager_);
+  if (rows_.erase(id_)) notice.give([this] { return to_text(failure_); });
 }
 
 }  // namespace kv::detail

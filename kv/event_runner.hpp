@@ -2,12 +2,15 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <string>
 
 #include <kv/detail/event_manager.hpp>
 #include <kv/detail/failure_of.hpp>
+#include <kv/events.hpp>
 #include <kv/messages.hpp>
+#include <kv/report.hpp>
 
 namespace kv::detail {
 
@@ -21,17 +24,21 @@ struct delivery {
 /// The handler has removed itself, and ends when it returns.
 struct retire {};
 
-/// Tells of a removal that the owner did not ask for. Made before the row is erased, so that nothing is lost on the way.
+/// Why a handler was removed. May throw std::bad_alloc, and then nothing is known but that it was.
+using reason_maker = std::function<std::string()>;
+
+/// Tells of a removal that the owner did not ask for. Made before, so that nothing is lost for want of memory then.
 class removal_notice {
  public:
-  removal_notice(std::uint64_t id, const subscription& what, const std::string& manager, const std::string& why);
+  removal_notice() = default;
+  removal_notice(std::uint64_t id, const subscription& what, const std::string& manager);
   /// Reports it, and tells the owner if its mailbox has room.
-  void give() noexcept;
+  void give(const reason_maker& why) noexcept;
 
  private:
-  report report_;
+  handler_report report_;
   pid owner_;
-  message_ptr letter_;
+  std::unique_ptr<letter_of<handler_removed>> letter_;
 };
 
 /// The function that is a handler's process: one event at a time. It ends with the table that says that it should be
@@ -64,8 +71,22 @@ class event_runner {
 /// Tells whether that process is a handler's: rows are public, and may name any.
 bool is_runner(const core& home, pid who) noexcept;
 
-/// Destroys what a client gave, in a process of its own, so that nothing waits for that.
-void let_go(std::shared_ptr<listener> what) noexcept;
+/// What a client gave, on its way to be destroyed.
+struct dropped {
+  std::shared_ptr<listener> what;
+
+  dropped() = default;
+  dropped(dropped&&) = default;
+  dropped& operator=(dropped&&) = delete;
+  ~dropped() {
+    if (what) what->drop();
+  }
+};
+using way_out = std::unique_ptr<letter_of<dropped>>;
+
+/// Destroys what a client gave, in a process of its own, so that nothing waits for that. Where there can be none, the
+/// disposer does it, for which `how` is made in time.
+void let_go(std::shared_ptr<listener> what, way_out how = nullptr) noexcept;
 
 std::string to_text(std::exception_ptr failure);
 

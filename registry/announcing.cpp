@@ -1,18 +1,8 @@
 // How a registry announces what has happened: from the outbox to the event manager, one event at a time.
-#include <chrono>
-
 #include <kv/detail/failure_of.hpp>
 #include <kv/registry_server.hpp>
-#include <kv/timer.hpp>
 
 namespace kv {
-
-namespace {
-
-/// How soon an event is offered again for which the event manager had no memory.
-constexpr auto between_tries = std::chrono::milliseconds(100);
-
-}  // namespace
 
 void registry_server::awaiting::tell() {
   if (creator) creator->reply(made);
@@ -46,23 +36,23 @@ void registry_server::take_back(std::uint64_t number) {
   unannounced_.pop_back();
 }
 
-void registry_server::answer_when_announced(std::uint64_t number, awaiting who) {
-  awaiting_[number].push_back(std::move(who));
+/// Returns a place for who has to be answered when that is announced. Throws std::bad_alloc.
+registry_server::awaiting& registry_server::when_announced(std::uint64_t number) {
+  return awaiting_[number].emplace_back();
 }
 
 void registry_server::settle(from<void> caller) {
-  if (!unannounced_.empty()) {
-    answer_when_announced(unannounced_.back().first, {.creator = {}, .settler = std::move(caller), .made = {}});
-  } else {
-    caller.reply();
-  }
+  if (unannounced_.empty()) return caller.reply();
+  const auto failure =
+      detail::failure_of([&] { when_announced(unannounced_.back().first).settler = std::move(caller); });
+  if (failure) caller.refuse(exit_reason::error(failure));
   publish();
 }
 
 void registry_server::publish() {
   if (is_publishing_ || unannounced_.empty()) return;
   bool is_sent = false;
-  if (detail::failure_of([&] { is_sent = publish_next(); })) return publish_later();
+  if (detail::failure_of([&] { is_sent = publish_next(); })) return again_.turn_on();
   if (!is_sent) answer_all();  // the event manager is down. It greets this process when it is back
 }
 
@@ -80,11 +70,6 @@ bool registry_server::publish_next() {
   return is_publishing_;
 }
 
-/// For want of memory. If there is none for the timer, the next event tries again.
-void registry_server::publish_later() {
-  static_cast<void>(detail::failure_of([&] { send_after(between_tries, self(), wake{}); }));
-}
-
 void registry_server::handle(const event_manager_started& news) {
   // To the one that greets it may have been given already, by its name.
   if (news.manager != manager_) is_publishing_ = false;
@@ -94,7 +79,7 @@ void registry_server::handle(const event_manager_started& news) {
 void registry_server::handle(const event_receipt& receipt) {
   if (unannounced_.empty() || unannounced_.front().first != receipt.number) return;  // of one that was told twice
   is_publishing_ = false;
-  if (!receipt.is_complete) return publish_later();  // (R1): for want of memory it is told again
+  if (!receipt.is_complete) return again_.turn_on();  // (R1): for want of memory it is told again
   is_announced();
   publish();
 }

@@ -28,7 +28,8 @@ bool is_bucket(pid who) { return home().alive_as(who, typeid(bucket)); }
 
 // Recovery -------------------------------------------------------------------------------------------------------
 
-registry_server::registry_server(registry_options options) : options_(std::move(options)) {
+registry_server::registry_server(registry_options options)
+    : options_(std::move(options)), again_(std::chrono::milliseconds(100), wake{}) {
   if (options_.validate && !options_.quarantine) throw std::invalid_argument("a validator needs a quarantine for rows");
   recover_outbox();
   adopt_rows();
@@ -131,7 +132,10 @@ void registry_server::find_or_start(answer& caller, const std::string& name) {
     const ref<bucket> found(home(), *row);
     const auto news = newest_.find(name);
     if (news == newest_.end()) return caller.reply(found);
-    return answer_when_announced(news->second, {.creator = std::move(caller), .settler = {}, .made = found});
+    auto& place = when_announced(news->second);
+    place.creator = std::move(caller);
+    place.made = found;
+    return;
   }
   if (row && !set_aside_if_foreign(name, *row)) return await_burial(caller, name, *row);
   start(caller, name);
@@ -156,10 +160,10 @@ void registry_server::start(answer& caller, const std::string& name) {
     monitor(*made, name);
     number = announce(created{name, *made});
     newest_.insert_or_assign(name, number);
-    auto& row = awaiting_[number];
-    row.reserve(1);
+    auto& place = when_announced(number);
     enter(name, *made);
-    row.push_back({.creator = std::move(caller), .settler = {}, .made = made});
+    place.creator = std::move(caller);
+    place.made = made;
   });
   if (!failure) return;
   home().send_signal(*made, std::move(undo));
@@ -198,9 +202,7 @@ void registry_server::await_burial(answer& caller, const std::string& name, pid 
 
 void registry_server::handle(const burial_due& due) {
   if (options_.names.lookup(due.name) == due.bucket && !home().alive(due.bucket)) {
-    if (detail::failure_of([&] { bury(due.name, due.bucket, exit_reason::noproc); })) {
-      return bury_later(due.name, due.bucket);
-    }
+    if (detail::failure_of([&] { bury(due.name, due.bucket, exit_reason::noproc); })) return bury_later();
   }
   has_buried(due.name);
   publish();
@@ -215,7 +217,7 @@ void registry_server::handle(const down& news) {
   }
   // An old story (R3), or not about a bucket at all, or of one that lives, which no monitor tells.
   if (options_.names.lookup(news.tag) != news.from || home().alive(news.from)) return;
-  if (detail::failure_of([&] { bury(news.tag, news.from, news.reason); })) return bury_later(news.tag, news.from);
+  if (detail::failure_of([&] { bury(news.tag, news.from, news.reason); })) return bury_later();
   has_buried(news.tag);
   publish();
 }
@@ -230,9 +232,27 @@ void registry_server::bury(const std::string& name, pid who, const exit_reason& 
   std::rethrow_exception(failure);
 }
 
-/// For want of memory. Should there be none for the timer, this process ends, and the next one finds the row.
-void registry_server::bury_later(const std::string& name, pid who) {
-  send_after(std::chrono::milliseconds(100), self(), burial_due{name, who});
+/// For want of memory. The row stays, and is looked for.
+void registry_server::bury_later() noexcept {
+  has_unburied_ = true;
+  again_.turn_on();
+}
+
+void registry_server::bury_all() {
+  std::vector<std::pair<std::string, pid>> dead;
+  options_.names.for_each([&](const std::string& name, pid who) {
+    if (!home().alive(who)) dead.emplace_back(name, who);
+  });
+  for (const auto& [name, who] : dead) {
+    bury(name, who, exit_reason::noproc);
+    has_buried(name);
+  }
+}
+
+void registry_server::handle(const wake&) {
+  again_.turn_off();
+  if (std::exchange(has_unburied_, false) && detail::failure_of([&] { bury_all(); })) bury_later();
+  publish();
 }
 
 /// Those who wanted the name have their turn again. The first of them starts the bucket.

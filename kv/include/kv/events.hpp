@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <exception>
 #include <memory>
+#include <new>
 #include <optional>
 #include <string>
 #include <type_traits>
@@ -119,8 +120,8 @@ class events {
     return add(handler_of(std::move(handler), self()));
   }
   /// Sends every event to a process as a message, until that process ends. One whose mailbox is full misses it, whatever
-  /// it wants senders to do; and so does one for which the event cannot be copied, which is reported. Throws
-  /// std::invalid_argument when it is one of another runtime that lives.
+  /// it wants senders to do. It copies the event when it takes it: if that throws, it misses the event, which is reported.
+  /// Throws std::invalid_argument when it is one of another runtime that lives.
   handler_id forward_to(pid receiver) const { return add(forward_of(receiver, every_event{}, false)); }
   /// The same with those events only of which `wanted(const Event&)` is true; none of a type that it does not take.
   ///
@@ -181,7 +182,7 @@ class events {
       std::visit(
           [&]<class Event>(const Event& e) {
             if constexpr (std::is_invocable_r_v<bool, const Filter&, const Event&>) {
-              if (wanted(e)) failure = pass_on(*core, receiver, e);
+              if (wanted(e)) failure = pass_on<Event>(*core, receiver, event);
             }
           },
           event.as<any_event>());
@@ -192,18 +193,25 @@ class events {
             .forwards = true,
             .label = "forward to " + to_string(receiver)};
   }
-  /// Returns why the event cannot be copied, which is not the filter's fault.
+  /// The receiver copies the event when it takes it, so that neither the manager nor the filter has to.
   template <class Event>
-  static std::exception_ptr pass_on(detail::core& home, pid receiver, const Event& e) {
-    detail::message_ptr copy;
+  class forwarded final : public detail::late_letter<Event> {
+   public:
+    explicit forwarded(detail::event_body event) noexcept : event_(std::move(event)) {}
+
+   private:
+    Event make() override { return std::get<Event>(event_.template as<any_event>()); }
+
+    detail::event_body event_;
+  };
+  /// Returns why there is no memory for it, which is not the filter's fault.
+  template <class Event>
+  static std::exception_ptr pass_on(detail::core& home, pid receiver, const detail::event_body& event) noexcept {
     try {
-      copy = std::make_unique<detail::letter_of<Event>>(e);
-    } catch (const detail::unwind&) {
-      throw;
-    } catch (...) {
+      home.deliver(receiver, std::make_unique<forwarded<Event>>(event));
+    } catch (const std::bad_alloc&) {
       return std::current_exception();
     }
-    home.deliver(receiver, std::move(copy));
     return nullptr;
   }
   std::optional<ref<server>> manager() const { return home_->whereis<server>(manager_); }

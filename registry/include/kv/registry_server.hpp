@@ -14,6 +14,7 @@
 
 #include <kv/bucket.hpp>
 #include <kv/bucket_supervisor.hpp>
+#include <kv/detail/retry_timer.hpp>
 #include <kv/events.hpp>
 #include <kv/quarantine.hpp>
 #include <kv/table.hpp>
@@ -26,7 +27,8 @@ struct created {
   pid bucket;
 };
 
-/// The bucket of that name has ended, and the name is free. `noproc` when it ended while nobody watched.
+/// The bucket of that name has ended, and the name is free. `noproc` when it ended while no registry watched, or there was
+/// no memory to note why.
 struct exited {
   std::string name;
   pid bucket;
@@ -90,6 +92,8 @@ struct registry_options {
 ///      the row's end is announced as that of a bucket is, with `quarantined: ` and why: the name is free again.
 /// (R7) It waits for no client and no handler: a create that has to wait for a burial or for handlers is kept as data,
 ///      and a request that fails changes nothing. Only for the bucket supervisor, which starts a bucket, it waits itself.
+/// (R8) Want of memory does not end it. What has happened and cannot be noted or announced is found in the tables again,
+///      which is tried every 100 ms; what is asked of it meanwhile is refused.
 ///
 /// Start it with spawn_link_named, under the name that its kv::registry is given.
 class registry_server {
@@ -112,8 +116,9 @@ class registry_server {
   void handle(const down& news);
   void handle(const event_manager_started& news);
   void handle(const event_receipt& receipt);
+  /// There may be memory for what had to wait for it.
   struct wake {};
-  void handle(const wake&) { publish(); }
+  void handle(const wake&);
   /// A row names a dead bucket, of which no `down` has come.
   struct burial_due {
     std::string name;
@@ -127,9 +132,9 @@ class registry_server {
 
   /// Who waits until an event is announced: to hear of a bucket, or that it is.
   struct awaiting {
-    std::optional<answer> creator;
-    std::optional<from<void>> settler;
-    std::optional<ref<bucket>> made;
+    std::optional<answer> creator = {};
+    std::optional<from<void>> settler = {};
+    std::optional<ref<bucket>> made = {};
     void tell();
   };
 
@@ -145,15 +150,15 @@ class registry_server {
   void wake_waiting(const std::string& name);
   void await_burial(answer& caller, const std::string& name, pid who);
   void bury(const std::string& name, pid bucket, const exit_reason& reason);
-  void bury_later(const std::string& name, pid bucket);
+  void bury_later() noexcept;
+  void bury_all();
   void has_buried(const std::string& name);
 
   std::uint64_t announce(event what);
   void take_back(std::uint64_t number);
-  void answer_when_announced(std::uint64_t number, awaiting who);
+  awaiting& when_announced(std::uint64_t number);
   void publish();
   bool publish_next();
-  void publish_later();
   void is_announced();
   void answer_all();
 
@@ -168,6 +173,9 @@ class registry_server {
   bool is_publishing_ = false;                                         // the first of these is with the event manager
   pid manager_ = {};
   monitor_ref manager_watch_ = {};
+
+  detail::retry_timer again_;  // for want of memory; see wake
+  bool has_unburied_ = false;  // a row names a dead bucket whose end could not be noted
 };
 
 }  // namespace kv

@@ -123,14 +123,15 @@ struct added_handler {
   std::exception_ptr failure = {};
 };
 
-/// A process around a Boost.Signals2 signal, whose slots pass events on to the handlers' processes. It waits for nobody:
-/// who must wait for something is kept as data, and answered when it has come about.
+/// The process that passes events on to the handlers' processes, one after the other, in the order in which they were
+/// added. It waits for none: who must wait for something is kept as data, and answered when it has come about.
 ///
 /// (V1) No function of it waits, and none runs inside another.
 /// (V2) A request is all or nothing: when it fails, its client gets the error, and nothing has changed.
 /// (V3) What a client gave runs in the client, in the handler's process or, for a filter, as a guest (see event_guest.hpp).
 /// (V4) Work for an event is proportional to the handlers, and for a handler's end to what is asked of that handler.
 /// (V5) A row that cannot be attached hurts that handler only.
+/// (V6) What the end of a handler needs, and what is tried again for want of memory, was allocated before.
 class event_manager {
  public:
   static constexpr bool reserved_stack = true;  // see runtime_options::reserved_stacks

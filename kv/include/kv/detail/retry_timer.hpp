@@ -4,6 +4,7 @@
 #include <utility>
 
 #include <kv/detail/core.hpp>
+#include <kv/detail/receive.hpp>
 #include <kv/detail/timer.hpp>
 
 namespace kv::detail {
@@ -20,8 +21,14 @@ class retry_timer {
         number_(home_.set_timer(this_process().id(), infinity, repeatedly(std::move(message), period))) {}
 
   bool is_on() const noexcept { return is_on_; }
+  /// Does nothing when it is on.
   void turn_on() noexcept {
-    if (!std::exchange(is_on_, true)) home_.move_timer(number_, home_.deadline_after(period_));
+    if (!is_on_) turn_on_at(home_.deadline_after(period_));
+  }
+  /// The first message comes then.
+  void turn_on_at(time_point first) noexcept {
+    is_on_ = true;
+    home_.move_timer(number_, first);
   }
   void turn_off() noexcept {
     if (std::exchange(is_on_, false)) home_.move_timer(number_, time_point::max());
