@@ -4,9 +4,9 @@
 #include <cstdint>
 #include <deque>
 #include <exception>
+#include <map>
 #include <optional>
 #include <queue>
-#include <unordered_map>
 #include <utility>
 #include <vector>
 
@@ -67,7 +67,7 @@ class event_tickets {
 
   void count_down(std::uint64_t number) noexcept;
 
-  std::unordered_map<std::uint64_t, open_ticket> tickets_;
+  std::map<std::uint64_t, open_ticket> tickets_;
   std::uint64_t last_ = 0;
 };
 

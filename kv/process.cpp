@@ -126,12 +126,7 @@ void idle_after(std::chrono::nanoseconds time) {
     throw std::invalid_argument("idle_after: the time is " + std::to_string(time.count()) +
                                 " ns; it must be more than 0");
   }
-  auto& idle = p.business().idle;
-  if (time >= infinity) return idle.reset();
-  if (!idle) idle = std::make_unique<detail::errands::idleness>();
-  idle->timeout = time;
-  idle->handled = std::numeric_limits<std::uint64_t>::max();  // it counts from the end of this callback
-  p.needs_settling = true;
+  p.home->watch_idleness(p, time);
 }
 
 void detail::continue_with(std::unique_ptr<action> what) {

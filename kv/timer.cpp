@@ -105,45 +105,6 @@ void core::report_stubborn(pid who, const exit_reason& told, duration since) noe
   });
 }
 
-/// Holder, when nothing is left to handle.
-void core::note_idle(process& p) noexcept {
-  auto* const own = p.business_if_any();
-  auto* const idle = own == nullptr ? nullptr : own->idle.get();
-  p.needs_settling = p.must_exit || idle != nullptr;
-  if (idle == nullptr) return;
-  const auto handled = p.handled.load(std::memory_order_relaxed);
-  if (handled == idle->handled) return;
-  idle->handled = handled;
-  idle->since = executor_->now();
-  if (!idle->is_armed) ask_when_idle(p);
-}
-
-void core::ask_when_idle(process& p) noexcept {
-  auto& idle = *p.business_if_any()->idle;
-  try {
-    start_timer(p.id(), idle.since + idle.timeout - executor_->now(),
-                {.next = std::make_unique<control_signal>(signal::op::idle_check, p.id())});
-    idle.is_armed = true;
-  } catch (...) {
-    // Without memory or a thread it asks after the next message.
-  }
-}
-
-void core::check_idle(process& p) noexcept {
-  auto* const own = p.business_if_any();
-  if (own == nullptr || !own->idle) return;
-  auto& idle = *own->idle;
-  idle.is_armed = false;
-  if (p.handled.load(std::memory_order_relaxed) != idle.handled || !p.queue.empty() || p.waiting != nullptr) return;
-  if (executor_->now() - idle.since < idle.timeout) return ask_when_idle(p);
-  try {
-    p.queue.push(std::make_unique<letter_of<kv::idle>>(kv::idle{}));
-  } catch (const std::bad_alloc&) {
-    return ask_when_idle(p);
-  }
-  ++idle.handled;  // this one does not count
-}
-
 }  // namespace detail
 
 std::optional<std::chrono::nanoseconds> cancel(timer_ref timer) {

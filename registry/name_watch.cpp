@@ -1,6 +1,7 @@
 #include "name_watch.hpp"
 
 #include <algorithm>
+#include <new>
 
 namespace kv::detail {
 
@@ -10,6 +11,7 @@ name_watch::name_watch(const names_table& names, waiting_table waiting, std::str
   const auto me = self();
   const auto join = [me](const std::vector<pid>& others) {
     auto all = others;
+    std::erase_if(all, [](pid each) { return this_process().home->find(each) == nullptr; });  // it could not leave
     all.push_back(me);
     return all;
   };
@@ -33,6 +35,8 @@ name_watch::~name_watch() {
     waiting_.erase_if_equal(name_, {});
   } catch (const table_error&) {
     // The row is gone with the table.
+  } catch (const std::bad_alloc&) {
+    // It stays in the row until the next one joins it there.
   }
 }
 

@@ -34,10 +34,7 @@ registry_server::registry_server(registry_options options)
   recover_outbox();
   adopt_rows();
   end_strays();
-  // It may have ended between the two steps of enter().
-  options_.waiting.for_each([this](const std::string& name, const auto&) {
-    if (options_.names.member(name)) wake_waiting(name);
-  });
+  wake_all();  // it may have ended between the two steps of enter()
   // After the constructor: whoever starts this need not wait for the handlers of events.
   if (!unannounced_.empty()) send(self(), wake{});
 }
@@ -176,14 +173,25 @@ void registry_server::enter(const std::string& name, pid who) {
   wake_waiting(name);
 }
 
-/// Not as users send: no mailbox that is full may make the registry wait. Who is not told for want of memory waits for
-/// its deadline.
+/// Not as users send: no mailbox that is full may make the registry wait.
 void registry_server::wake_waiting(const std::string& name) {
-  static_cast<void>(detail::failure_of([&] {
+  const auto failure = detail::failure_of([&] {
     for (const auto each : options_.waiting.lookup(name).value_or(std::vector<pid>())) {
       home().deliver(each, std::make_unique<detail::letter_of<detail::name_entered>>(detail::name_entered{}));
     }
-  }));
+  });
+  if (failure) wake_later();
+}
+
+void registry_server::wake_later() noexcept {
+  has_unwoken_ = true;
+  again_.turn_on();
+}
+
+void registry_server::wake_all() {
+  options_.waiting.for_each([this](const std::string& name, const auto&) {
+    if (options_.names.member(name)) wake_waiting(name);
+  });
 }
 
 // Ends -----------------------------------------------------------------------------------------------------------
@@ -252,6 +260,7 @@ void registry_server::bury_all() {
 void registry_server::handle(const wake&) {
   again_.turn_off();
   if (std::exchange(has_unburied_, false) && detail::failure_of([&] { bury_all(); })) bury_later();
+  if (std::exchange(has_unwoken_, false) && detail::failure_of([&] { wake_all(); })) wake_later();
   publish();
 }
 

@@ -1,5 +1,6 @@
 // Promises under test: want of memory costs the event manager no handler and no answer. What the end of a handler needs
 // was made in time; what there is no memory for now is done later.
+#include <cstdint>
 #include <optional>
 #include <string>
 #include <utility>
@@ -179,6 +180,27 @@ TEST_CASE("an event for which there is no memory is refused to its publisher, an
   CHECK(s.p.expect<kv::event_receipt>().is_complete);
   CHECK(s.p.expect<rain>().number == 2);
   CHECK(s.world.alive(s.manager));
+}
+
+TEST_CASE("whichever allocation of the manager's fails, the publisher is told what has become of its event" *
+          doctest::skip(sanitized)) {
+  unsigned incomplete = 0;
+  for (unsigned nth = 1; nth < 40; ++nth) {
+    CAPTURE(nth);
+    simulated_station s;
+    s.events.forward_to(s.p);
+    s.events.add_handler([to = s.p.id()](const rain&) { kv::send(to, go_on{}); });
+    // It has told no event yet, so that what it makes at the first is refused, too.
+    s.world.refuse_allocation(s.manager, nth);
+    for (int i = 1; i <= 2; ++i) {
+      s.p.run([&] { s.events.notify_with_receipt(rain{i}, static_cast<std::uint64_t>(i)); });
+      const auto receipt = s.p.expect<kv::event_receipt>();
+      CHECK(receipt.number == static_cast<std::uint64_t>(i));
+      if (!receipt.is_complete) ++incomplete;
+    }
+    CHECK(s.world.alive(s.manager));
+  }
+  CHECK(incomplete > 3);
 }
 
 TEST_CASE("what a client gave is not destroyed by the manager, also when there is no memory for a process" *

@@ -268,6 +268,21 @@ TEST_SUITE("in simulation") {
     CHECK_FALSE(world.fire_next_timer());
     CHECK_THROWS_AS(probe.run([] { kv::idle_after(0s); }), std::invalid_argument);
   }
+
+  TEST_CASE("a server that is idle while there is no memory is told so later" * doctest::skip(sanitized)) {
+    kv::simulation world;
+    kv::testing::probe probe(world);
+    world.spawn<idler>(probe.id(), std::chrono::nanoseconds(10s));
+    world.run_until_idle();
+    world.exhaust_memory(true);
+    world.advance(1min);
+    world.exhaust_memory(false);
+    CHECK_FALSE(probe.has<kv::idle>());
+    world.advance(10s);
+    CHECK(probe.has<kv::idle>());
+    world.advance(1h);
+    CHECK_FALSE(probe.has<kv::idle>());
+  }
 }
 
 // Kills that meet resistance ---------------------------------------------------------------------------------------

@@ -148,6 +148,8 @@ class registry_server {
   void start(answer& caller, const std::string& name);
   void enter(const std::string& name, pid bucket);
   void wake_waiting(const std::string& name);
+  void wake_all();
+  void wake_later() noexcept;
   void await_burial(answer& caller, const std::string& name, pid who);
   void bury(const std::string& name, pid bucket, const exit_reason& reason);
   void bury_later() noexcept;
@@ -176,6 +178,7 @@ class registry_server {
 
   detail::retry_timer again_;  // for want of memory; see wake
   bool has_unburied_ = false;  // a row names a dead bucket whose end could not be noted
+  bool has_unwoken_ = false;   // a name was entered, and not everyone who waits for it could be told
 };
 
 }  // namespace kv

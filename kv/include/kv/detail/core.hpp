@@ -168,6 +168,8 @@ class core {
   std::optional<duration> time_left(std::uint64_t number);
   /// Any thread. Sets when that timer goes off next, if it is still there. Needs no memory.
   void move_timer(std::uint64_t number, time_point due) noexcept;
+  /// Holder. See kv::idle_after.
+  void watch_idleness(process& p, duration timeout);
   /// The executor. Sends what the first timer that is due sends; false when none is. Returns when the next one is.
   bool ring() noexcept;
   time_point next_alarm() const noexcept;
@@ -340,7 +342,7 @@ class core {
   void report_stubborn(pid who, const exit_reason& told, duration since) noexcept;
   void note_idle(process& p) noexcept;
   void check_idle(process& p) noexcept;
-  void ask_when_idle(process& p) noexcept;
+  void ask_when_idle(errands::idleness& idle) noexcept;
   void drain(process& p) noexcept;
   void accept(process& p, message_ptr what) noexcept;
   void obey(process& p, std::unique_ptr<signal> what) noexcept;

@@ -54,7 +54,8 @@ struct errands {
     duration timeout{};
     time_point since{};         // the end of its last message
     std::uint64_t handled = 0;  // how many it had handled by then
-    bool is_armed = false;      // a timer will ask
+    std::uint64_t timer = 0;    // which asks; made with this, so that asking needs no memory
+    bool is_armed = false;      // it will
   };
 
   boost::unordered_flat_map<std::uint64_t, pid> monitoring;       // the watched, by monitor_ref
