@@ -209,7 +209,7 @@ void core::start_inline(process& p, action& start) {
   }
   p.state = p.body->state();
   if (failure) p.end_with(exit_reason::error(failure));
-  if (!p.must_exit) {
+  if (!p.must_exit()) {
     p.life.store(stage::running, std::memory_order_relaxed);
     release(p);
     return;

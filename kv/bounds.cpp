@@ -91,7 +91,7 @@ void core::send_from_elsewhere(pid to, message_ptr what) {
 bool core::await_room(pid to) {
   if (current_process != nullptr && current_process->id() == to) {
     // It would wait for itself. What a process has left in its mailbox when it ends is dropped, too.
-    if (current_process->must_exit || !can_unwind_from_here()) return false;
+    if (current_process->must_exit() || !can_unwind_from_here()) return false;
     throw call_error(call_error::code::overloaded, to);
   }
   const caller who(waits_at("send to a full mailbox"));

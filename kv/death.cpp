@@ -26,8 +26,8 @@ namespace kv::detail {
 void core::finish(process& p) noexcept {
   const auto id = p.id();
   const bool failed_start = p.is_starting();
-  if (p.crashed && !failed_start) report_crash(p);
-  if (!p.was_told && !failed_start && p.body && p.body->has_last_words()) say_last_words(p);
+  if (p.ends == end_cause::crashed && !failed_start) report_crash(p);
+  if (p.ends != end_cause::told && !failed_start && p.body && p.body->has_last_words()) say_last_words(p);
   const auto why = p.reason;
   p.life.store(stage::ending, std::memory_order_relaxed);
   if (is_simulated_) [[unlikely]]
@@ -113,7 +113,7 @@ void core::count_out(bool is_counted, bool is_disposer) noexcept {
 /// reason any more.
 void core::say_last_words(process& p) noexcept {
   const auto reason = std::exchange(p.reason, {});
-  p.must_exit = p.crashed = p.is_unwinding = false;
+  p.ends = end_cause::none;
   p.life.store(stage::leaving, std::memory_order_relaxed);
   std::exception_ptr failure;
   try {
@@ -124,7 +124,7 @@ void core::say_last_words(process& p) noexcept {
     failure = std::current_exception();
   }
   fail_with(p, failure);
-  if (p.crashed) report_crash(p);
+  if (p.ends == end_cause::crashed) report_crash(p);
   p.end_with(reason);
 }
 
@@ -161,8 +161,9 @@ void core::notify_links_and_monitors(pid who, relations& bonds, const exit_reaso
 void core::clear(process& p) noexcept {
   p.is_leaf.store(false, std::memory_order_relaxed);
   p.is_bounded.store(false, std::memory_order_relaxed);
-  p.has_thread = p.is_stand_in = p.must_exit = p.needs_settling = p.traps_exits = p.is_suspended = false;
-  p.crashed = p.was_told = p.is_unwinding = p.has_swallowed = false;
+  p.has_thread = p.is_stand_in = p.needs_settling = p.traps_exits = p.is_suspended = false;
+  p.ends = end_cause::none;
+  p.unwound = unwinding::none;
   p.state = nullptr;
   p.running.store(nullptr, std::memory_order_relaxed);
   p.handled.store(0, std::memory_order_relaxed);

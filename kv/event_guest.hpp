@@ -36,7 +36,7 @@ class event_guest {
   }
   /// Tells whether it was ended by what it ran, and how.
   std::optional<exit_reason> ended() const {
-    return self_ != nullptr && self_->must_exit ? std::optional(self_->reason) : std::nullopt;
+    return self_ != nullptr && self_->must_exit() ? std::optional(self_->reason) : std::nullopt;
   }
 
  private:

@@ -47,7 +47,7 @@ void core::watch_idleness(process& p, duration timeout) {
 void core::note_idle(process& p) noexcept {
   auto* const own = p.business_if_any();
   auto* const idle = own == nullptr ? nullptr : own->idle.get();
-  p.needs_settling = p.must_exit || idle != nullptr;
+  p.needs_settling = p.must_exit() || idle != nullptr;
   if (idle == nullptr) return;
   const auto handled = p.handled.load(std::memory_order_relaxed);
   if (handled == idle->handled) return;

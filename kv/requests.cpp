@@ -177,7 +177,7 @@ void answer(std::unique_ptr<request> what, const exit_reason* failure) noexcept 
 
 void give_up(std::unique_ptr<request> what) noexcept {
   auto* const self = current_process;
-  if (self == nullptr || (!self->is_ending() && !self->must_exit && std::uncaught_exceptions() == 0)) {
+  if (self == nullptr || (!self->is_ending() && !self->must_exit() && std::uncaught_exceptions() == 0)) {
     const auto why = request::no_reply();
     return answer(std::move(what), &why);
   }

@@ -232,7 +232,7 @@ void simulator::leave(bool may_throw) {
   auto& p = *running_->job;
   if (!may_throw || current_process != &p || p.is_ending() || std::uncaught_exceptions() > 0) return;
   if (!can_unwind_from_here()) return;
-  p.end_with(exit_reason::killed);
+  p.end_with(exit_reason::killed, end_cause::told);
   throw unwind{};
 }
 

@@ -5,6 +5,7 @@
 #include <string>
 
 #include <kv/detail/core.hpp>
+#include <kv/spawn.hpp>
 
 #include "timer_queue.hpp"
 
@@ -65,7 +66,7 @@ bool core::ring() noexcept {
   auto due = timers_->take_due(executor_->now());
   if (!due) return false;
   if (!due->what) {
-    report_stubborn(due->to, exit_reason::kill, kill_timeout_);
+    report_killed(due->to);
     return true;
   }
   const auto result = try_deliver(due->to, due->what, executor::urgency::soon);
@@ -87,6 +88,15 @@ void core::watch_killed(pid who) noexcept {
     start_timer(who, kill_timeout_, {});
   } catch (...) {
     // Without memory or a thread it goes unreported.
+  }
+}
+
+/// On a thread of its own: a sink must not make timers late, and no other thread may be free.
+void core::report_killed(pid who) noexcept {
+  try {
+    spawn_on_thread(*this, [this, who] { report_stubborn(who, exit_reason::kill, kill_timeout_); });
+  } catch (...) {
+    // As above.
   }
 }
 

@@ -12,7 +12,7 @@ void core::run(process& p) noexcept {
   auto left = executor_->turn_length();
   for (;;) {
     if (p.mailbox.has_messages()) drain(p);
-    if (p.must_exit) return finish(p);
+    if (p.must_exit()) return finish(p);
     if (p.queue.empty() || p.is_suspended) {
       if (p.needs_settling) note_idle(p);
       if (p.mailbox.try_release()) return;
@@ -26,7 +26,7 @@ void core::run(process& p) noexcept {
 
 const message* core::peek(process& p) noexcept {
   drain(p);
-  return p.must_exit || p.is_suspended ? nullptr : p.queue.front();
+  return p.must_exit() || p.is_suspended ? nullptr : p.queue.front();
 }
 
 void core::run_on_thread(process& p, std::unique_ptr<action> start) noexcept {
@@ -48,13 +48,11 @@ void core::run_on_thread(process& p, std::unique_ptr<action> start) noexcept {
 
 /// An exception, if there was one, ends the process; the first reason counts.
 void core::fail_with(process& p, const std::exception_ptr& failure) noexcept {
-  if (!failure || p.must_exit) return;
-  p.crashed = true;
-  p.end_with(exit_reason::error(failure));
+  if (failure) p.end_with(exit_reason::error(failure), end_cause::crashed);
 }
 
 void core::settle(process& p) noexcept {
-  if (p.must_exit) {
+  if (p.must_exit()) {
     const run_as as(p);
     return finish(p);
   }
@@ -107,14 +105,14 @@ void core::handle_message(process& p, message_ptr what) noexcept {
     dispatch(p, *p.current);
     has_returned = true;
   } catch (const unwind&) {
-    assert(p.must_exit);
+    assert(p.must_exit());
   } catch (...) {
     failure = std::current_exception();
   }
   // Outside the catch block: telling others switches fibers, and the exception belongs to this one.
   fail_with(p, failure);
-  if (has_returned && p.is_unwinding) report_swallowed(p);
-  if (p.must_exit) return;  // finish() answers the caller, once the process counts as dead
+  if (has_returned && p.unwound == unwinding::thrown) report_swallowed(p);
+  if (p.must_exit()) return;  // finish() answers the caller, once the process counts as dead
   p.handles(outer);
   if (p.is_starting()) p.life.store(stage::running, std::memory_order_relaxed);
   auto done = std::move(p.current);
@@ -317,10 +315,7 @@ void core::apply_exit(process& p, std::unique_ptr<exit_notice> what) noexcept {
   end_as_told(p, why);
 }
 
-void core::end_as_told(process& p, const exit_reason& why) {
-  if (!p.must_exit) p.was_told = true;
-  p.end_with(why);
-}
+void core::end_as_told(process& p, const exit_reason& why) { p.end_with(why, end_cause::told); }
 
 // Answers --------------------------------------------------------------------------------------------------------
 

@@ -28,7 +28,7 @@ class waits_for {
 
 /// Tells whether a wait of a process that has to end was given up for that: it could not be unwound.
 bool is_interrupted(const process& self) noexcept {
-  return self.must_exit && !self.is_ending() && std::uncaught_exceptions() == 0;
+  return self.must_exit() && !self.is_ending() && std::uncaught_exceptions() == 0;
 }
 
 }  // namespace
@@ -91,25 +91,26 @@ bool core::wait(process& self, suspension& how, time_point deadline) {
 
 bool core::throw_if_ending(process& self) {
   // What is destroyed on the way out may still call: another exception would end the program.
-  if (!self.must_exit || self.is_ending() || std::uncaught_exceptions() > 0) return false;
+  if (!self.must_exit() || self.is_ending() || std::uncaught_exceptions() > 0) return false;
   if (!can_unwind_from_here()) return true;
   throw_unwind(self);
 }
 
 void core::throw_unwind(process& self) {
-  if (self.is_unwinding) {
+  if (self.unwound >= unwinding::thrown) {
     report_swallowed(self);
     rest(self);
+  } else {
+    self.unwound = unwinding::thrown;
   }
-  self.is_unwinding = true;
   throw unwind{};
 }
 
 /// A wait of a process that has to end and cannot be unwound ends as if nothing came; but not one that has no such end.
 bool core::waits_on(process& self, const suspension& how) const noexcept {
   if (how.gives_up) return false;
-  if (self.is_held_up) return true;
-  self.is_held_up = true;
+  if (self.unwound >= unwinding::held_up) return true;
+  self.unwound = unwinding::held_up;
   report_if_possible([&] {
     return oddity_report{self.id(), class_name(self) +
                                         " has to end, and waits without a timeout in a destructor or another noexcept "
@@ -119,8 +120,8 @@ bool core::waits_on(process& self, const suspension& how) const noexcept {
 }
 
 void core::report_swallowed(process& p) noexcept {
-  if (p.has_swallowed) return;
-  p.has_swallowed = true;
+  if (p.unwound == unwinding::swallowed) return;
+  p.unwound = unwinding::swallowed;
   report_if_possible([&] {
     return oddity_report{p.id(),
                          "a catch (...) of " + class_name(p) +

@@ -1,6 +1,7 @@
 // How a process begins, rests and ends: what OTP's gen_server does around the messages.
 #include <atomic>
 #include <chrono>
+#include <latch>
 #include <optional>
 #include <stdexcept>
 #include <string>
@@ -352,6 +353,31 @@ TEST_CASE("a process that ignores a kill is named, with what it runs" * needs_th
   CHECK(told[0].told == kv::exit_reason::kill);
   CHECK(told[0].since == 1ms);
   CHECK(told[0].doing.find("handles") != std::string::npos);
+}
+
+TEST_CASE("a report sink that waits for a timer, when it hears of what ignores a kill, waits for no longer than that" *
+          needs_threads) {
+  std::latch heard(1);
+  std::atomic<bool> free{false};
+  kv::runtime runtime({.threads = 2, .kill_timeout = 1ms, .on_report = [&](const kv::report& entry) {
+                         if (!std::holds_alternative<kv::watchdog_report>(entry)) return;
+                         heard.wait();
+                         free.store(true);
+                       }});
+  kv::testing::probe probe(runtime);
+  const auto stuck = runtime.spawn([&free, to = probe.id()] {
+    kv::send(to, said{"computing"});
+    while (!free.load()) std::this_thread::yield();
+  });
+  probe.monitor(stuck);
+  probe.expect<said>();
+  probe.run([&] {
+    runtime.exit(stuck, kv::exit_reason::kill);
+    kv::send_after(2ms, probe, said{"later"});
+  });
+  probe.expect<said>();
+  heard.count_down();
+  CHECK(probe.expect_down(stuck).reason == kv::exit_reason::killed);
 }
 
 TEST_CASE("a root that does not end when the runtime asks it to is named") {

@@ -339,6 +339,7 @@ class core {
   void answer_all(message* first) noexcept;
   bool await_room(pid to);
   void watch_killed(pid who) noexcept;
+  void report_killed(pid who) noexcept;
   void report_stubborn(pid who, const exit_reason& told, duration since) noexcept;
   void note_idle(process& p) noexcept;
   void check_idle(process& p) noexcept;

@@ -91,6 +91,27 @@ struct suspension;
 ///      goes to the dead letters (core::discard), a process of the runtime's own.
 enum class stage : std::uint8_t { vacant, starting, running, leaving, ending, departing };
 
+/// Why a process has to end; from then on it handles nothing more. The holder of the claim moves it, from `none` and only
+/// once: the first reason counts. on_exit() begins with `none` again, because a kill and an exception still matter there.
+///
+///   cause   | moved by                          | in it
+///   ------- | --------------------------------- | -----------------------------------------------
+///   none    | slab::take, core::say_last_words  | it goes on
+///   itself  | process::end_with                 | on_exit() runs
+///   told    | core::end_as_told: an exit signal | on_exit() does not run, as after Elixir's terminate/2 without trapping
+///   crashed | core::fail_with: an exception     | it is reported, and on_exit() runs
+enum class end_cause : std::uint8_t { none, itself, told, crashed };
+
+/// How far a process that has to end in the middle of a callback has come. Moves forward only, until it ends anew.
+///
+///   unwinding | moved by                  | in it
+///   --------- | ------------------------- | -----------------------------------------------------------------
+///   none      | process::end_with         | it has not come to a wait
+///   held_up   | core::waits_on            | it waits where it cannot be unwound, which was reported
+///   thrown    | core::throw_unwind        | the exception that ends it is under way
+///   swallowed | core::report_swallowed    | it was caught, which was reported; the next wait throws it again
+enum class unwinding : std::uint8_t { none, held_up, thrown, swallowed };
+
 /// A process: a slot of a slab that is never given back, so that a stale pid reads a generation and never freed memory.
 /// What a call to an idle leaf looks at fills the first cache line and is in no other.
 struct alignas(64) process {
@@ -102,8 +123,9 @@ struct alignas(64) process {
   std::atomic<bool> is_bounded{false};  // `bound` holds; written before the pid is given away, or by the holder
 
   // The holder of the claim (I1).
-  bool is_suspended : 1 = false;    // by the testing kit: handles no message
-  bool must_exit : 1 = false;       // because of `reason`
+  bool is_suspended : 1 = false;         // by the testing kit: handles no message
+  end_cause ends : 2 = end_cause::none;  // and its `reason`
+  unwinding unwound : 2 = unwinding::none;
   bool needs_settling : 1 = false;  // there is more to do than to give the claim back
 
   // Written by the holder or the creator. Others read it together with the generation: see living() and takes_gifts().
@@ -134,19 +156,14 @@ struct alignas(64) process {
   std::atomic<bool> has_timers{false};
 
   // The holder of the claim, or its creator.
-  bool has_thread : 1 = false;    // runs on a thread of its own, which sleeps when it waits
-  bool is_stand_in : 1 = false;   // for a plain thread, which cannot be killed
-  bool is_disposer : 1 = false;   // destroys what it is sent, whatever that is: see core::discard
-  bool crashed : 1 = false;       // an exception of the user's left a callback
-  bool was_told : 1 = false;      // to end, by an exit signal
-  bool is_unwinding : 1 = false;  // has thrown `unwind`
+  bool has_thread : 1 = false;   // runs on a thread of its own, which sleeps when it waits
+  bool is_stand_in : 1 = false;  // for a plain thread, which cannot be killed
+  bool is_disposer : 1 = false;  // destroys what it is sent, whatever that is: see core::discard
   bool traps_exits : 1 = false;
-  bool has_swallowed : 1 = false;  // that, and it was reported
-  bool is_held_up : 1 = false;     // in a wait that it cannot be unwound from, and that was reported
   // May wait on a stack of the reserve: it serves many, or is being started by one that does. Set by its creator.
   bool has_reserve : 1 = false;
   bool starts_on_reserve : 1 = false;
-  std::uint8_t times_swallowed = 0;
+  std::uint8_t times_swallowed = 0;  // since it has to end
   pid parent;
   std::uint32_t restarts = 0;  // how often its supervisor had restarted it when this one was born
   std::unique_ptr<behaviour> body;
@@ -201,11 +218,13 @@ struct alignas(64) process {
   }
   /// Holder. Tells whether it may wait on a stack of the reserve now.
   bool may_use_reserve() const noexcept { return has_reserve || (is_starting() && starts_on_reserve); }
+  bool must_exit() const noexcept { return ends != end_cause::none; }
   /// Holder. From now on the process has to end; the first reason counts.
-  void end_with(const exit_reason& why) {
-    if (must_exit) return;
-    must_exit = needs_settling = true;
-    is_held_up = false;
+  void end_with(const exit_reason& why, end_cause cause = end_cause::itself) {
+    if (must_exit()) return;
+    ends = cause;
+    unwound = unwinding::none;
+    needs_settling = true;
     times_swallowed = 0;
     reason = why;
   }
