@@ -2,6 +2,7 @@
 
 #include <stdexcept>
 #include <string>
+#include <utility>
 
 namespace kv::detail {
 
@@ -19,21 +20,53 @@ class restart_count {
   process& self_;
 };
 
+exit_reason reason_of(const std::exception_ptr& failure) noexcept {
+  try {
+    std::rethrow_exception(failure);
+  } catch (const start_error& e) {
+    return e.reason();
+  } catch (...) {
+    return exit_reason::error(failure);
+  }
+}
+
+/// Takes the news of the end of a child. Returns its reason; nothing when it did not come in time.
+std::optional<exit_reason> end_within(pid who, duration time) {
+  const auto ended = receive_if<exit_signal>([who](const exit_signal& signal) { return is_end_of(who, signal); }, time);
+  return ended ? std::optional(ended->reason) : std::nullopt;
+}
+
+exit_reason end_as_asked(pid who, shutdown how) {
+  if (const auto reason = end_within(who, duration(0))) return *reason;
+  link(who);  // it may have untied itself, and then nobody would hear of its end
+  if (!how.is_brutal()) {
+    exit(who, exit_reason::shutdown);
+    if (const auto reason = end_within(who, how.time())) return *reason;
+  }
+  exit(who, exit_reason::kill);
+  return end_within(who, infinity).value();
+}
+
 }  // namespace
 
-start_attempt try_start(const child_spec& spec, unsigned restarts) {
-  const restart_count here(restarts);
+std::string start_attempt::what() const {
   try {
-    return {.who = spec.start()};
-  } catch (const unwind&) {
-    throw;
+    std::rethrow_exception(thrown);
   } catch (const start_error& e) {
-    return {.failure = e.reason(), .what = e.what()};
+    return e.what();
   } catch (...) {
-    auto reason = exit_reason::error(std::current_exception());
-    std::string text(reason.text());
-    return {.failure = std::move(reason), .what = std::move(text)};
+    return std::string(failure->text());
   }
+}
+
+start_attempt try_start(const child_spec& spec, unsigned restarts) {
+  start_attempt result;
+  result.thrown = failure_of([&] {
+    const restart_count here(restarts);
+    result.who = spec.start();
+  });
+  if (result.thrown) result.failure = reason_of(result.thrown);
+  return result;
 }
 
 void check_spec(const child_spec& spec) {
@@ -61,17 +94,34 @@ bool is_end_of(pid who, const exit_signal& signal) {
 }
 
 exit_reason end_child(pid who, shutdown how) {
-  const auto end_within = [who](duration time) {
-    return receive_if<exit_signal>([who](const exit_signal& signal) { return is_end_of(who, signal); }, time);
-  };
-  if (const auto ended = end_within(duration(0))) return ended->reason;
-  link(who);  // it may have untied itself, and then nobody would hear of its end
-  if (!how.is_brutal()) {
-    exit(who, exit_reason::shutdown);
-    if (const auto ended = end_within(how.time())) return ended->reason;
+  auto& self = this_process();
+  self.home->exec().prepare_wait(self);
+  std::optional<exit_reason> reason;
+  if (!shortage_in([&] { reason = end_as_asked(who, how); })) return *reason;
+  kill_by_link(who);
+  await_killed(who);
+  return end_within(who, duration(0)).value_or(exit_reason::killed);
+}
+
+void kill_by_link(pid who) noexcept {
+  auto& self = this_process();
+  auto notice = self.bonds ? self.bonds->links.take(who) : nullptr;
+  if (!notice) return;
+  notice->operation = signal::op::exit;
+  notice->news = {self.id(), exit_reason::kill};
+  self.home->send_signal(who, std::move(notice));
+}
+
+/// Its death wakes this process, as any news of a link does, also of one that is not there any more.
+void await_killed(pid who) {
+  auto& self = this_process();
+  auto& home = *self.home;
+  suspension waiting;
+  for (bool told = false; home.find(who) != nullptr;) {
+    told = told || !shortage_in([who] { exit(who, exit_reason::kill); });
+    const auto lacks_stack = shortage_in([&] { home.wait(self, waiting, home.deadline_after(between_attempts)); });
+    if (lacks_stack) home.exec().pause();
   }
-  exit(who, exit_reason::kill);
-  return end_within(infinity).value().reason;
 }
 
 bool ended_well(const exit_reason& reason, shutdown how) {
@@ -82,7 +132,5 @@ bool is_parent(pid who) {
   const auto& self = this_process();
   return who == self.parent || who == self.home->own_name();
 }
-
-void tell(const report& entry) { this_process().home->report_now(entry); }
 
 }  // namespace kv::detail
