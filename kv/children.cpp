@@ -8,13 +8,19 @@ namespace kv::detail {
 
 namespace {
 
-/// Processes that start in its scope are those of a child that has been restarted so often.
-class restart_count {
+/// Processes that start in its scope are those of a child that has been restarted so often, and are noted.
+class start_scope {
  public:
-  explicit restart_count(unsigned count) : self_(this_process()) { self_.business().next_restarts = count; }
-  restart_count(const restart_count&) = delete;
-  restart_count& operator=(const restart_count&) = delete;
-  ~restart_count() { self_.business().next_restarts = 0; }
+  start_scope(unsigned restarts, newborns& births) : self_(this_process()) {
+    self_.business().next_restarts = restarts;
+    self_.business().births = &births;
+  }
+  start_scope(const start_scope&) = delete;
+  start_scope& operator=(const start_scope&) = delete;
+  ~start_scope() {
+    self_.business().next_restarts = 0;
+    self_.business().births = nullptr;
+  }
 
  private:
   process& self_;
@@ -49,6 +55,19 @@ exit_reason end_as_asked(pid who, shutdown how) {
 
 }  // namespace
 
+namespace {
+
+/// Their start has failed after they were there, and nobody would ever learn of them.
+void end_all(newborns& births) {
+  while (births.count > 0) {
+    const auto who = births.all[--births.count];
+    if (this_process().home->find(who) == nullptr) continue;
+    if (shortage_in([who] { end_child(who, shutdown::brutal_kill()); })) kill_by_link(who);
+  }
+}
+
+}  // namespace
+
 std::string start_attempt::what() const {
   try {
     std::rethrow_exception(thrown);
@@ -61,11 +80,14 @@ std::string start_attempt::what() const {
 
 start_attempt try_start(const child_spec& spec, unsigned restarts) {
   start_attempt result;
+  newborns births;
   result.thrown = failure_of([&] {
-    const restart_count here(restarts);
+    const start_scope here(restarts, births);
     result.who = spec.start();
   });
-  if (result.thrown) result.failure = reason_of(result.thrown);
+  if (!result.thrown) return result;
+  result.failure = reason_of(result.thrown);
+  end_all(births);
   return result;
 }
 

@@ -49,10 +49,13 @@ child_result dynamic_supervisor::start_child(child_spec spec) {
   auto row = std::make_unique<kept>();
   row->spec = std::move(spec);
   make_room_in(kept_);
-  const auto result = answer([&] {
-    if (size() >= options_.max_children) throw max_children_reached(options_.max_children);
-    return row->spec.start();
-  });
+  if (size() >= options_.max_children) {
+    return {
+        child_result::code::max_children, {}, exit_reason::custom(max_children_reached(options_.max_children).what())};
+  }
+  const auto attempt = detail::try_start(row->spec);
+  if (attempt.failure) return {child_result::code::failed, {}, *attempt.failure};
+  const child_result result{child_result::code::ok, attempt.who};
   if (!result.who) return result;
   auto& child = *kept_.emplace(result.who, std::move(row)).first->second;
   child.who = result.who;
