@@ -52,8 +52,8 @@ struct dynamic_supervisor_options {
 /// reason at its caller, and has changed nothing. Where there is no memory to ask the children to end, all are killed.
 class dynamic_supervisor {
  public:
-  static constexpr bool outlives_shortage = true;
-  static constexpr bool reserved_stack = true;  // see runtime_options::reserved_stacks
+  static constexpr bool outlives_shortage = true;  // a request that fails for want of a resource is refused
+  static constexpr bool reserved_stack = true;     // see runtime_options::reserved_stacks
 
   /// Throws std::invalid_argument for a stop_within below 0 and a period of 0.
   explicit dynamic_supervisor(const dynamic_supervisor_options& options = dynamic_supervisor_options());
@@ -159,8 +159,8 @@ class dynamic_supervisor {
   restart_window window_;
   restart_history history_;
   boost::unordered_flat_set<pid, std::hash<pid>> children_;  // living, without a spec
+  lacking_children lacking_;                                 // of those in kept_, whose restart lacks a resource
   kept_children kept_;                                       // by pid, or the last one that each had
-  lacking_children lacking_;                                 // those of them whose restart lacks a resource
   detail::retry_timer retry_;                                // on while there is one
 };
 

@@ -73,8 +73,8 @@ struct supervisor_options {
 /// be asked to end for want of memory is killed.
 class supervisor {
  public:
-  static constexpr bool outlives_shortage = true;
-  static constexpr bool reserved_stack = true;  // see runtime_options::reserved_stacks
+  static constexpr bool outlives_shortage = true;  // a request that fails for want of a resource is refused
+  static constexpr bool reserved_stack = true;     // see runtime_options::reserved_stacks
 
   /// Starts the children. `init()` runs inside the supervisor and returns them: the place to create what shall outlive
   /// them, such as tables. Throws std::invalid_argument, which says what is allowed, for options or children that make

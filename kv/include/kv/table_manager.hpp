@@ -116,8 +116,8 @@ struct managed_table_info {
 /// heirs, or gives it to others, takes it out of the manager's care.
 class table_manager {
  public:
-  static constexpr bool outlives_shortage = true;
-  static constexpr bool reserved_stack = true;  // see runtime_options::reserved_stacks
+  static constexpr bool outlives_shortage = true;  // a request that fails for want of a resource is refused
+  static constexpr bool reserved_stack = true;     // see runtime_options::reserved_stacks
 
   /// Takes over what an earlier incarnation has left, and creates what is missing. Throws std::invalid_argument when it is
   /// started without a name, when a table is listed twice, and when its own name is a consumer's; table_error when there
