@@ -44,7 +44,7 @@ std::optional<exit_reason> end_within(pid who, duration time) {
 
 exit_reason end_as_asked(pid who, shutdown how) {
   if (const auto reason = end_within(who, duration(0))) return *reason;
-  link(who);  // it may have untied itself, and then nobody would hear of its end
+  link(who);  // it may have untied itself, and then its end would not be heard of
   if (!how.is_brutal()) {
     exit(who, exit_reason::shutdown);
     if (const auto reason = end_within(who, how.time())) return *reason;
@@ -57,7 +57,7 @@ exit_reason end_as_asked(pid who, shutdown how) {
 
 namespace {
 
-/// Their start has failed after they were there, and nobody would ever learn of them.
+/// Their start has failed after they were there, and their pids are lost.
 void end_all(newborns& births) {
   while (births.count > 0) {
     const auto who = births.all[--births.count];

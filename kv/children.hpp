@@ -19,7 +19,7 @@ inline constexpr auto between_attempts = std::chrono::milliseconds(100);
 
 /// What came of a start.
 struct start_attempt {
-  pid who = {};                          // nobody when it failed, or said `ignore`
+  pid who = {};                          // empty when it failed, or said `ignore`
   std::exception_ptr thrown = {};        // what the start function has thrown
   std::optional<exit_reason> failure{};  // why it failed
 

@@ -113,7 +113,7 @@ void dynamic_supervisor::stop_in_order() {
   }
 }
 
-/// Of whom the news of its end has come, or is lost with the link, there is nobody to wait for.
+/// The news of their ends is lost with the links, so each is waited for until it is dead.
 void dynamic_supervisor::kill_all() {
   for (const auto who : children_) detail::kill_by_link(who);
   for (const auto& row : kept_) detail::kill_by_link(row.first);

@@ -1,6 +1,6 @@
-// How a supervisor restarts. The end of a child is first written down, which needs no memory. What follows goes step by
-// step, each noted where it is done: counted, siblings down, started. A step that fails for want of a resource is gone on
-// with when the timer for that goes off, in handle(try_again); so nothing is done twice, and nothing is forgotten.
+// How a supervisor restarts. The end of a child is first written down, which needs no memory. What follows goes step
+// by step, each noted when it is done: counted, siblings down, started. A step that fails for want of a resource is
+// gone on with when the timer for that goes off, in handle(try_again); so none is done twice, and none is forgotten.
 #include <kv/supervision.hpp>
 
 #include <algorithm>
@@ -16,7 +16,7 @@ void supervisor::handle(const exit_signal& signal) {
     if (detail::is_end_of(signal.from, signal)) child_ended(*ended, signal.reason);
     return;
   }
-  if (!detail::is_parent(signal.from)) return;  // somebody who has no say here
+  if (!detail::is_parent(signal.from)) return;  // it has no say here
   stop_all();
   exit(signal.reason);
 }
@@ -88,8 +88,8 @@ void supervisor::restart(child& which) {
   start_waiting();
 }
 
-/// Returns the same child, which may stand elsewhere by then. When it throws, those that have not ended yet have their turn
-/// the next time.
+/// Returns the same child, which may stand elsewhere by then. When it throws, those that have not ended yet have their
+/// turn the next time.
 supervisor::child& supervisor::take_down_siblings(child& of) {
   const auto ticket = of.ticket;
   const auto first =
@@ -139,7 +139,7 @@ void supervisor::did_not_start(child& c, const detail::start_attempt& attempt) {
   is_to_restart(c, *attempt.failure, delay);
   tell_restart(c, reason, attempt.failure);
   count(c);
-  // Nobody who cannot go on without it is left up for that long.
+  // A sibling that cannot go on without it is not left up for that long.
   const bool takes_along = delay.count() > 0 && options_.strategy != strategy::one_for_one;
   retry_later(takes_along ? take_down_siblings(c) : c);
 }

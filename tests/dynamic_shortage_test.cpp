@@ -145,7 +145,7 @@ TEST_CASE("whichever allocation of a dynamic supervisor is refused, everybody is
   CHECK(nth > 10);
 }
 
-TEST_CASE("a dynamic supervisor that is told to end while memory is exhausted leaves nobody" *
+TEST_CASE("a dynamic supervisor that is told to end while memory is exhausted leaves no child" *
           doctest::skip(sanitized)) {
   fixture f;
   f.world.exhaust_memory(true);
@@ -156,7 +156,7 @@ TEST_CASE("a dynamic supervisor that is told to end while memory is exhausted le
   f.world.exhaust_memory(false);
 }
 
-TEST_CASE("whichever allocation is refused while a dynamic supervisor stops its children, it leaves nobody" *
+TEST_CASE("whichever allocation is refused while a dynamic supervisor stops its children, it leaves no child" *
           doctest::skip(sanitized)) {
   for (unsigned nth = 1; nth < 100; ++nth) {
     CAPTURE(nth);

@@ -64,7 +64,7 @@ struct fixture {
     world.exit(who, kv::exit_reason::kill);
     world.run_until_idle();
   }
-  /// What must hold at any time: who is known as running runs, and nobody else does.
+  /// What must hold at any time: a child that is known as running runs, and no other does.
   void check_known() {
     std::size_t running = 0;
     for (const auto& c : children()) {

@@ -1,5 +1,5 @@
-// Promises under test: where memory is exhausted, who asks a supervisor for something is told so, and nothing has changed;
-// and a supervisor that is told to end leaves nobody.
+// Promises under test: where memory is exhausted, a request to a supervisor is refused to its caller, and nothing has
+// changed; and a supervisor that is told to end leaves no child.
 #include <doctest/doctest.h>
 
 #include <memory>
@@ -50,7 +50,7 @@ TEST_CASE("requests that memory is wanting for are refused, and nothing has chan
   CHECK(ask(&supervisor::delete_child, "g"));
 }
 
-TEST_CASE("a supervisor that is told to end while memory is exhausted leaves nobody" * doctest::skip(sanitized)) {
+TEST_CASE("a supervisor that is told to end while memory is exhausted leaves no child" * doctest::skip(sanitized)) {
   for (const auto how : strategies) {
     auto children = workers();
     children[1].start = [] { return kv::spawn_link<supervisor>(kv::supervisor_options{}, workers).id(); };
@@ -67,7 +67,7 @@ TEST_CASE("a supervisor that is told to end while memory is exhausted leaves nob
   }
 }
 
-TEST_CASE("a child whose start fails after it was started is not left behind, whoever started it" *
+TEST_CASE("a child whose start fails after it was started is not left behind, whichever supervisor started it" *
           doctest::skip(sanitized)) {
   const auto is_short = std::make_shared<bool>(true);
   const auto half = kv::worker("half", [=] {

@@ -1,5 +1,5 @@
-// Promises under test: want of a resource that all share never ends a supervisor, never uses up its restarts, and leaves no
-// child that it does not know of or believes alive; what it cannot do now it does when it can.
+// Promises under test: want of a resource that all share never ends a supervisor, never uses up its restarts, and leaves
+// no child that it does not know of or wrongly believes alive; what it cannot do now it does when it can.
 #include <doctest/doctest.h>
 
 #include <functional>
@@ -120,7 +120,7 @@ TEST_CASE("a restart that fails for want of a resource is tried again every 100 
   CHECK(f.pid_of("weak"));
 }
 
-TEST_CASE("a child that always lacks something keeps nobody else from coming back") {
+TEST_CASE("a child that always lacks something keeps no sibling from coming back") {
   auto children = workers();
   const auto is_short = std::make_shared<bool>(false);
   for (const std::size_t i : {0U, 5U}) {

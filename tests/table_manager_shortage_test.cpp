@@ -1,4 +1,5 @@
-// Promises under test: want of memory costs a table manager none of its tables, and their consumers get them when it is over.
+// Promises under test: want of memory costs a table manager none of its tables, and their consumers get them when it is
+// over.
 #include <doctest/doctest.h>
 
 #include <string>

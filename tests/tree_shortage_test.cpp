@@ -83,7 +83,8 @@ TEST_CASE("whichever allocation of the root is refused, a tree is whole again" *
   }
 }
 
-TEST_CASE("a tree that is told to end while memory is exhausted leaves nobody and nothing" * doctest::skip(sanitized)) {
+TEST_CASE("a tree that is told to end while memory is exhausted leaves no process and no table" *
+          doctest::skip(sanitized)) {
   fixture f;
   f.world.exhaust_memory(true);
   f.world.exit(f.tree.root, kv::exit_reason::shutdown);

@@ -106,7 +106,7 @@ class deferred_request_of final : public request_for<R> {
     function_.reset();
     auto& self = *current_process;
     std::unique_ptr<request_for<R>> mine(static_cast<request_for<R>*>(self.current.release()));
-    // Should it throw for want of a resource, and the server go on, then whoever has the caller by now has dropped it.
+    // Should it throw for want of a resource, and the server go on, then the function has dropped the caller.
     shortage_if_outlived<T>([&] { function(*static_cast<T*>(state), from<R>(std::move(mine))); });
   }
 
@@ -230,7 +230,7 @@ class cast_of final : public action {
       if constexpr (function::later) {
         using answer = typename function::type;
         function_(*static_cast<T*>(state),
-                  from<answer>(std::unique_ptr<request_for<answer>>()));  // nobody waits for it
+                  from<answer>(std::unique_ptr<request_for<answer>>()));  // none waits for it
       } else {
         function_(*static_cast<T*>(state));
       }
