@@ -166,6 +166,8 @@ process& core::create(birth what) {
   if (what.link) {
     to_child->news.from = p->id();
     parent->ties().links.insert(std::move(to_child));
+    if (auto* const own = parent->business_if_any(); own != nullptr && own->births != nullptr)
+      own->births->note(p->id());
   }
   if (what.monitor != nullptr) parent->business().monitoring.emplace(what.monitor->id, p->id());
   observe(*p, step::kind::starts, &p->body->type(), p->parent);

@@ -2,38 +2,93 @@
 
 #include <stdexcept>
 #include <string>
+#include <utility>
 
 namespace kv::detail {
 
 namespace {
 
-/// Processes that start in its scope are those of a child that has been restarted so often.
-class restart_count {
+/// Processes that start in its scope are those of a child that has been restarted so often, and are noted.
+class start_scope {
  public:
-  explicit restart_count(unsigned count) : self_(this_process()) { self_.business().next_restarts = count; }
-  restart_count(const restart_count&) = delete;
-  restart_count& operator=(const restart_count&) = delete;
-  ~restart_count() { self_.business().next_restarts = 0; }
+  start_scope(unsigned restarts, newborns& births) : self_(this_process()) {
+    self_.business().next_restarts = restarts;
+    self_.business().births = &births;
+  }
+  start_scope(const start_scope&) = delete;
+  start_scope& operator=(const start_scope&) = delete;
+  ~start_scope() {
+    self_.business().next_restarts = 0;
+    self_.business().births = nullptr;
+  }
 
  private:
   process& self_;
 };
 
+exit_reason reason_of(const std::exception_ptr& failure) noexcept {
+  try {
+    std::rethrow_exception(failure);
+  } catch (const start_error& e) {
+    return e.reason();
+  } catch (...) {
+    return exit_reason::error(failure);
+  }
+}
+
+/// Takes the news of the end of a child. Returns its reason; nothing when it did not come in time.
+std::optional<exit_reason> end_within(pid who, duration time) {
+  const auto ended = receive_if<exit_signal>([who](const exit_signal& signal) { return is_end_of(who, signal); }, time);
+  return ended ? std::optional(ended->reason) : std::nullopt;
+}
+
+exit_reason end_as_asked(pid who, shutdown how) {
+  if (const auto reason = end_within(who, duration(0))) return *reason;
+  link(who);  // it may have untied itself, and then its end would not be heard of
+  if (!how.is_brutal()) {
+    exit(who, exit_reason::shutdown);
+    if (const auto reason = end_within(who, how.time())) return *reason;
+  }
+  exit(who, exit_reason::kill);
+  return end_within(who, infinity).value();
+}
+
 }  // namespace
 
-start_attempt try_start(const child_spec& spec, unsigned restarts) {
-  const restart_count here(restarts);
-  try {
-    return {.who = spec.start()};
-  } catch (const unwind&) {
-    throw;
-  } catch (const start_error& e) {
-    return {.failure = e.reason(), .what = e.what()};
-  } catch (...) {
-    auto reason = exit_reason::error(std::current_exception());
-    std::string text(reason.text());
-    return {.failure = std::move(reason), .what = std::move(text)};
+namespace {
+
+/// Their start has failed after they were there, and their pids are lost.
+void end_all(newborns& births) {
+  while (births.count > 0) {
+    const auto who = births.all[--births.count];
+    if (this_process().home->find(who) == nullptr) continue;
+    if (shortage_in([who] { end_child(who, shutdown::brutal_kill()); })) kill_by_link(who);
   }
+}
+
+}  // namespace
+
+std::string start_attempt::what() const {
+  try {
+    std::rethrow_exception(thrown);
+  } catch (const start_error& e) {
+    return e.what();
+  } catch (...) {
+    return std::string(failure->text());
+  }
+}
+
+start_attempt try_start(const child_spec& spec, unsigned restarts) {
+  start_attempt result;
+  newborns births;
+  result.thrown = failure_of([&] {
+    const start_scope here(restarts, births);
+    result.who = spec.start();
+  });
+  if (!result.thrown) return result;
+  result.failure = reason_of(result.thrown);
+  end_all(births);
+  return result;
 }
 
 void check_spec(const child_spec& spec) {
@@ -61,17 +116,34 @@ bool is_end_of(pid who, const exit_signal& signal) {
 }
 
 exit_reason end_child(pid who, shutdown how) {
-  const auto end_within = [who](duration time) {
-    return receive_if<exit_signal>([who](const exit_signal& signal) { return is_end_of(who, signal); }, time);
-  };
-  if (const auto ended = end_within(duration(0))) return ended->reason;
-  link(who);  // it may have untied itself, and then nobody would hear of its end
-  if (!how.is_brutal()) {
-    exit(who, exit_reason::shutdown);
-    if (const auto ended = end_within(how.time())) return ended->reason;
+  auto& self = this_process();
+  self.home->exec().prepare_wait(self);
+  std::optional<exit_reason> reason;
+  if (!shortage_in([&] { reason = end_as_asked(who, how); })) return *reason;
+  kill_by_link(who);
+  await_killed(who);
+  return end_within(who, duration(0)).value_or(exit_reason::killed);
+}
+
+void kill_by_link(pid who) noexcept {
+  auto& self = this_process();
+  auto notice = self.bonds ? self.bonds->links.take(who) : nullptr;
+  if (!notice) return;
+  notice->operation = signal::op::exit;
+  notice->news = {self.id(), exit_reason::kill};
+  self.home->send_signal(who, std::move(notice));
+}
+
+/// Its death wakes this process, as any news of a link does, also of one that is not there any more.
+void await_killed(pid who) {
+  auto& self = this_process();
+  auto& home = *self.home;
+  suspension waiting;
+  for (bool told = false; home.find(who) != nullptr;) {
+    told = told || !shortage_in([who] { exit(who, exit_reason::kill); });
+    const auto lacks_stack = shortage_in([&] { home.wait(self, waiting, home.deadline_after(between_attempts)); });
+    if (lacks_stack) home.exec().pause();
   }
-  exit(who, exit_reason::kill);
-  return end_within(infinity).value().reason;
 }
 
 bool ended_well(const exit_reason& reason, shutdown how) {
@@ -82,7 +154,5 @@ bool is_parent(pid who) {
   const auto& self = this_process();
   return who == self.parent || who == self.home->own_name();
 }
-
-void tell(const report& entry) { this_process().home->report_now(entry); }
 
 }  // namespace kv::detail

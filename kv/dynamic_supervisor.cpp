@@ -10,7 +10,10 @@
 namespace kv {
 
 dynamic_supervisor::dynamic_supervisor(const dynamic_supervisor_options& options)
-    : options_(options), window_(options.max_restarts, options.period), history_(options.history) {
+    : options_(options),
+      window_(options.max_restarts, options.period),
+      history_(options.history),
+      retry_(detail::between_attempts, try_again{}) {
   if (options.stop_within.count() < 0) {
     throw std::invalid_argument("dynamic_supervisor_options::stop_within must be 0 or more");
   }
@@ -43,118 +46,59 @@ child_result dynamic_supervisor::start_child(child_spec spec) {
     return {child_result::code::invalid, {}, exit_reason::error(std::current_exception())};
   }
   // Room for it first: a child that this does not know of would never be stopped.
-  auto row = std::make_unique<kept>(kept{.spec = std::move(spec)});
-  if (kept_.size() >= kept_.max_load()) kept_.reserve(2 * kept_.size() + 1);
-  const auto result = answer([&] {
-    if (size() >= options_.max_children) throw max_children_reached(options_.max_children);
-    return row->spec.start();
-  });
+  auto row = std::make_unique<kept>();
+  row->spec = std::move(spec);
+  make_room_in(kept_);
+  if (size() >= options_.max_children) {
+    return {
+        child_result::code::max_children, {}, exit_reason::custom(max_children_reached(options_.max_children).what())};
+  }
+  const auto attempt = detail::try_start(row->spec);
+  if (attempt.failure) return {child_result::code::failed, {}, *attempt.failure};
+  const child_result result{child_result::code::ok, attempt.who};
   if (!result.who) return result;
   auto& child = *kept_.emplace(result.who, std::move(row)).first->second;
+  child.who = result.who;
   child.attempts.begin(now());
-  detail::tell(start_report{self(), child.spec.id, result.who});
+  detail::tell([&] { return start_report{self(), child.spec.id, result.who}; });
   if (child.spec.restart == restart::temporary) child.spec.start = nullptr;
   return result;
-}
-
-// Restart --------------------------------------------------------------------------------------------------------
-
-void dynamic_supervisor::handle(const exit_signal& signal) {
-  if (detail::is_end_of(signal.from, signal) && children_.erase(signal.from) > 0) return;
-  if (const auto child = kept_.find(signal.from); child != kept_.end()) {
-    if (detail::is_end_of(signal.from, signal) && !child->second->is_restarting) child_ended(child, signal.reason);
-    return;
-  }
-  if (!detail::is_parent(signal.from)) return;
-  stop_all();
-  exit(signal.reason);
-}
-
-void dynamic_supervisor::child_ended(kept_children::iterator child, const exit_reason& reason) {
-  if (!should_restart(child->second->spec.restart, reason.is_orderly())) {
-    kept_.erase(child);
-    return;
-  }
-  auto& c = *child->second;
-  count_end(c, reason);
-  const auto delay = c.attempts.after_end(options_.delay, now(), random());
-  if (delay.count() == 0) return start_again(child, reason);
-  retry_later(child->first, c, reason, delay);
-}
-
-void dynamic_supervisor::retry_later(pid old_pid, kept& child, const exit_reason& reason,
-                                     std::chrono::nanoseconds delay) {
-  child.is_restarting = true;
-  child.reason = reason;
-  if (delay.count() > 0) {
-    child.timer = send_after(delay, self(), retry{old_pid});
-  } else {
-    send(self(), retry{old_pid});  // others may speak in between
-  }
-}
-
-void dynamic_supervisor::count_end(const kept& child, const exit_reason& reason) {
-  if (window_.add(now())) return;
-  detail::tell(give_up_report{self(), child.spec.id, options_.max_restarts, reason});
-  stop_all();
-  exit(exit_reason::shutdown);
-}
-
-void dynamic_supervisor::start_again(kept_children::iterator child, const exit_reason& reason) {
-  const auto old_pid = child->first;
-  auto& c = *child->second;
-  c.is_restarting = true;  // should the supervisor give up, there is nobody to stop
-  const auto attempt = detail::try_start(c.spec, c.restarts + 1);
-  history_.add({now(), c.spec.id, old_pid, attempt.who, reason, attempt.failure});
-  detail::tell(restart_report{self(), c.spec.id, old_pid, attempt.who, reason});
-  if (attempt.failure) {
-    count_end(c, *attempt.failure);
-    return retry_later(old_pid, c, *attempt.failure, c.attempts.after_failure(options_.delay, random()));
-  }
-  auto moved = std::move(child->second);
-  kept_.erase(child);
-  if (!attempt.who) return;
-  moved->is_restarting = false;
-  moved->attempts.has_started(now());
-  ++moved->restarts;
-  kept_.emplace(attempt.who, std::move(moved));
-}
-
-void dynamic_supervisor::handle(const retry& due) {
-  const auto child = kept_.find(due.old_pid);
-  if (child == kept_.end() || !child->second->is_restarting) return;  // it was terminated meanwhile
-  const auto reason = child->second->reason;
-  start_again(child, reason);
 }
 
 // Stop -----------------------------------------------------------------------------------------------------------
 
 child_result dynamic_supervisor::terminate_child(pid who) {
-  const auto how = shutdown_of(who);
-  if (const auto child = kept_.find(who); child != kept_.end()) {
-    const bool is_down = child->second->is_restarting;
-    if (is_down) cancel(child->second->timer);
+  const auto child = kept_.find(who);
+  if (child != kept_.end() && child->second->is_restarting) {
+    cancel(child->second->timer);
     kept_.erase(child);
-    if (is_down) return {};
-  } else if (children_.erase(who) == 0) {
-    return {child_result::code::not_found};
+    return {};
   }
+  if (child == kept_.end() && !children_.contains(who)) return {child_result::code::not_found};
+  const auto how = shutdown_of(who);
   const auto reason = detail::end_child(who, how);
+  if (children_.erase(who) == 0) kept_.erase(who);
   if (!detail::ended_well(reason, how)) {
-    detail::tell(
-        oddity_report{self(), "child " + to_string(who) + " ended while it was stopped: " + to_string(reason)});
+    detail::tell([&] {
+      return oddity_report{self(), "child " + to_string(who) + " ended while it was stopped: " + to_string(reason)};
+    });
   }
   return {};
 }
 
-// All at once: ten thousand stubborn children take one timeout, not ten thousand.
 void dynamic_supervisor::stop_all() {
+  erase_if(kept_, [](const auto& row) { return row.second->is_restarting; });
+  if (detail::shortage_in([this] { stop_in_order(); })) kill_all();
+}
+
+// All at once: ten thousand stubborn children take one timeout, not ten thousand.
+void dynamic_supervisor::stop_in_order() {
   std::map<std::string, std::size_t> ended_badly;
   const auto gone = [&](const exit_signal& signal) {
     const auto how = shutdown_of(signal.from);
-    if (forget(signal) && !detail::ended_well(signal.reason, how)) ++ended_badly[to_string(signal.reason)];
+    if (!forget(signal) || detail::ended_well(signal.reason, how)) return;
+    static_cast<void>(detail::shortage_in([&] { ++ended_badly[to_string(signal.reason)]; }));
   };
-  erase_if(kept_, [](const auto& row) { return row.second->is_restarting; });
   const auto begin = now();
   for (const auto time : ask_all()) {
     while (size() > 0 && receive_for(begin + time - now(), gone)) {
@@ -163,8 +107,20 @@ void dynamic_supervisor::stop_all() {
   }
   while (size() > 0) receive(gone);
   for (const auto& [reason, count] : ended_badly) {
-    detail::tell(oddity_report{self(), std::to_string(count) + " children ended while they were stopped: " + reason});
+    detail::tell([&] {
+      return oddity_report{self(), std::to_string(count) + " children ended while they were stopped: " + reason};
+    });
   }
+}
+
+/// The news of their ends is lost with the links, so each is waited for until it is dead.
+void dynamic_supervisor::kill_all() {
+  for (const auto who : children_) detail::kill_by_link(who);
+  for (const auto& row : kept_) detail::kill_by_link(row.first);
+  for (const auto who : children_) detail::await_killed(who);
+  for (const auto& row : kept_) detail::await_killed(row.first);
+  children_.clear();
+  kept_.clear();
 }
 
 std::set<std::chrono::nanoseconds> dynamic_supervisor::ask_all() {

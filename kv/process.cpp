@@ -23,6 +23,12 @@ void detail::report_thrown_at_end(const std::type_info& type) noexcept {
       [&] { return oddity_report{p.id(), "the destructor of " + type_name(type) + " has thrown: " + to_string(why)}; });
 }
 
+void detail::report_dropped_cast(const std::exception_ptr& why) noexcept {
+  const auto& p = *current_process;
+  p.home->report_if_possible(
+      [&] { return oddity_report{p.id(), "has dropped what was cast to it: " + to_string(exit_reason::error(why))}; });
+}
+
 pid self() { return this_process().id(); }
 
 std::optional<pid> self_if_any() noexcept {

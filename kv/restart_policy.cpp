@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <iterator>
 #include <limits>
 #include <ostream>
 #include <stdexcept>
@@ -15,9 +16,11 @@ restart_window::restart_window(unsigned max_restarts, std::chrono::nanoseconds p
   if (period.count() <= 0) throw std::invalid_argument("the period of restarts must be more than 0");
 }
 
-bool restart_window::add(time_point now) {
-  while (!times_.empty() && now - times_.front() > period_) times_.pop_front();
-  times_.push_back(now);
+bool restart_window::add(time_point when) {
+  times_.push_back(when);
+  const auto added = std::prev(times_.end());
+  std::rotate(std::upper_bound(times_.begin(), added, when), added, times_.end());
+  while (times_.back() - times_.front() > period_) times_.pop_front();
   return times_.size() <= max_;
 }
 
@@ -42,8 +45,8 @@ std::chrono::nanoseconds restart_attempts::after_failure(const restart_delay& ho
 
 void restart_history::add(restart_event event) {
   if (limit_ == 0) return;
-  if (events_.size() == limit_) events_.pop_front();
   events_.push_back(std::move(event));
+  if (events_.size() > limit_) events_.pop_front();
 }
 
 std::ostream& operator<<(std::ostream& out, const restart_event& event) {

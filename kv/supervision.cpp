@@ -37,7 +37,10 @@ bool is_temporary(const child_spec& spec) { return spec.restart == restart::temp
 // Start ----------------------------------------------------------------------------------------------------------
 
 supervisor::supervisor(const supervisor_options& options, const std::function<std::vector<child_spec>()>& init)
-    : options_(options), window_(options.max_restarts, options.period), history_(options.history) {
+    : options_(options),
+      window_(options.max_restarts, options.period),
+      history_(options.history),
+      retry_(detail::between_attempts, try_again{}) {
   detail::check_delay(options_.delay);
   trap_exit(true);
   auto specs = init();
@@ -54,7 +57,7 @@ void supervisor::start_all() {
       continue;
     }
     stop_all();
-    throw start_error("child " + c.spec.id + ": " + attempt.what, *attempt.failure);
+    throw start_error("child " + c.spec.id + ": " + attempt.what(), *attempt.failure);
   }
   std::erase_if(children_, [](const child& c) { return is_temporary(c.spec) && !c.who; });
 }
@@ -63,7 +66,7 @@ void supervisor::has_started(child& c, pid who) {
   c.who = who;
   c.is = who ? state::running : state::down;
   c.attempts.begin(now());
-  if (who) detail::tell(start_report{self(), c.spec.id, who});
+  if (who) detail::tell([&] { return start_report{self(), c.spec.id, who}; });
 }
 
 child_result supervisor::start_child(child_spec spec) {
@@ -76,7 +79,7 @@ child_result supervisor::start_child(child_spec spec) {
     if (!known->who) return {child_result::code::already_present};
     return {child_result::code::already_started, known->who};
   }
-  children_.push_back({.spec = std::move(spec)});
+  children_.push_back({.spec = std::move(spec)});  // or it throws, and nothing has changed
   const auto answer = start_on_request(children_.back());
   if (!answer || (!answer.who && is_temporary(children_.back().spec))) children_.pop_back();
   return answer;
@@ -93,119 +96,12 @@ child_result supervisor::restart_child(std::string_view id) {
 child_result supervisor::start_on_request(child& c) {
   const auto attempt = detail::try_start(c.spec);
   if (attempt.failure) {
-    history_.add({now(), c.spec.id, c.old_pid, {}, {}, attempt.failure});
+    static_cast<void>(
+        detail::shortage_in([&] { history_.add({now(), c.spec.id, c.old_pid, {}, {}, attempt.failure}); }));
     return {child_result::code::failed, {}, *attempt.failure};
   }
   has_started(c, attempt.who);
   return {child_result::code::ok, attempt.who};
-}
-
-// Restart --------------------------------------------------------------------------------------------------------
-
-void supervisor::handle(const exit_signal& signal) {
-  const auto ended = std::ranges::find(children_, signal.from, &child::who);
-  if (signal.from && ended != children_.end()) {
-    if (detail::is_end_of(signal.from, signal)) {
-      child_ended(static_cast<std::size_t>(ended - children_.begin()), signal.reason);
-    }
-    return;
-  }
-  if (!detail::is_parent(signal.from)) return;  // somebody who has no say here
-  stop_all();
-  exit(signal.reason);
-}
-
-void supervisor::child_ended(std::size_t index, const exit_reason& reason) {
-  auto& c = children_[index];
-  c.old_pid = std::exchange(c.who, {});
-  c.is = state::down;
-  if (!should_restart(c.spec.restart, reason.is_orderly())) return stays_down(index);
-  if (!window_.add(now())) give_up(c, reason);
-  const auto delay = c.attempts.after_end(options_.delay, now(), random());
-  if (delay.count() == 0) return restart_from(index, reason);
-  retry_later(index, reason, delay);
-}
-
-void supervisor::stays_down(std::size_t index) {
-  const bool significant = children_[index].spec.significant;
-  if (is_temporary(children_[index].spec)) children_.erase(children_.begin() + static_cast<std::ptrdiff_t>(index));
-  if (!significant) return;
-  const auto is_left = [](const child& c) { return c.spec.significant && c.is != state::down; };
-  if (options_.auto_shutdown == auto_shutdown::all_significant && std::ranges::any_of(children_, is_left)) return;
-  stop_all();
-  exit(exit_reason::shutdown);
-}
-
-void supervisor::restart_from(std::size_t index, const exit_reason& reason) {
-  if (options_.strategy == strategy::one_for_one) {
-    start_again(index, reason);
-    return;
-  }
-  take_down_group(index);
-  start_waiting(reason);
-}
-
-void supervisor::take_down_group(std::size_t index) {
-  const std::size_t first = options_.strategy == strategy::one_for_all ? 0 : index;
-  for (auto i = children_.size(); i-- > first;) {
-    stop(children_[i]);
-    children_[i].is = state::waiting;
-  }
-  std::erase_if(children_, [](const child& c) { return c.is == state::waiting && is_temporary(c.spec); });
-}
-
-void supervisor::start_waiting(const exit_reason& reason) {
-  for (std::size_t i = 0; i < children_.size(); ++i) {
-    // After a failure those behind go on waiting: the retry starts it and, by this same way, them.
-    if (children_[i].is == state::waiting && !start_again(i, reason)) return;
-  }
-}
-
-bool supervisor::start_again(std::size_t index, const exit_reason& reason) {
-  auto& c = children_[index];
-  const auto attempt = detail::try_start(c.spec, c.restarts + 1);
-  history_.add({now(), c.spec.id, c.old_pid, attempt.who, reason, attempt.failure});
-  detail::tell(restart_report{self(), c.spec.id, c.old_pid, attempt.who, reason});
-  if (attempt.failure) {
-    // Counts as another end, so the window bounds the attempts.
-    if (!window_.add(now())) give_up(c, *attempt.failure);
-    retry_later(index, *attempt.failure, c.attempts.after_failure(options_.delay, random()));
-    return false;
-  }
-  c.who = attempt.who;
-  c.is = c.who ? state::running : state::down;
-  c.attempts.has_started(now());
-  if (c.who) ++c.restarts;
-  return true;
-}
-
-void supervisor::retry_later(std::size_t index, const exit_reason& reason, std::chrono::nanoseconds delay) {
-  const auto id = children_[index].spec.id;
-  // Nobody who cannot go on without it is left up for that long.
-  if (delay.count() > 0 && options_.strategy != strategy::one_for_one) take_down_group(index);
-  auto& c = *find(id);  // temporary siblings are gone
-  c.is = state::restarting;
-  c.reason = reason;
-  c.ticket = ++last_ticket_;
-  if (delay.count() > 0) {
-    c.timer = send_after(delay, self(), retry{c.ticket});
-  } else {
-    send(self(), retry{c.ticket});  // others may speak in between
-  }
-}
-
-void supervisor::handle(const retry& due) {
-  const auto is_due = [&](const child& c) { return c.is == state::restarting && c.ticket == due.ticket; };
-  const auto found = std::ranges::find_if(children_, is_due);
-  if (found == children_.end()) return;  // cancelled
-  const auto reason = found->reason;
-  restart_from(static_cast<std::size_t>(found - children_.begin()), reason);
-}
-
-void supervisor::give_up(const child& c, const exit_reason& reason) {
-  detail::tell(give_up_report{self(), c.spec.id, options_.max_restarts, reason});
-  stop_all();
-  exit(exit_reason::shutdown);
 }
 
 // Stop -----------------------------------------------------------------------------------------------------------
@@ -213,11 +109,11 @@ void supervisor::give_up(const child& c, const exit_reason& reason) {
 child_result supervisor::terminate_child(std::string_view id) {
   auto* const known = find(id);
   if (known == nullptr) return {child_result::code::not_found};
-  const bool was_restarting = known->is == state::restarting;
-  const auto reason = known->reason;
   stop(*known);
+  cancel_restart(*known);
+  known->is = state::down;
   if (is_temporary(known->spec)) children_.erase(children_.begin() + (known - children_.data()));
-  if (was_restarting) start_waiting(reason);
+  go_on();  // for it, others may have waited
   return {};
 }
 
@@ -230,20 +126,24 @@ child_result supervisor::delete_child(std::string_view id) {
   return {};
 }
 
+/// Throws what it lacks to wait for the end, and then nothing has changed.
 void supervisor::stop(child& c) {
-  if (c.is == state::restarting) cancel(c.timer);
-  c.is = state::down;
-  const auto who = std::exchange(c.who, {});
-  if (!who) return;
-  c.old_pid = who;
-  const auto reason = detail::end_child(who, c.spec.shutdown);
+  if (!c.who) return;
+  const auto reason = detail::end_child(c.who, c.spec.shutdown);
+  const auto who = c.old_pid = std::exchange(c.who, {});
   if (detail::ended_well(reason, c.spec.shutdown)) return;
-  detail::tell(oddity_report{
-      self(), "child " + c.spec.id + " " + to_string(who) + " ended while it was stopped: " + to_string(reason)});
+  detail::tell([&] {
+    return oddity_report{
+        self(), "child " + c.spec.id + " " + to_string(who) + " ended while it was stopped: " + to_string(reason)};
+  });
 }
 
 void supervisor::stop_all() {
-  for (auto c = children_.rbegin(); c != children_.rend(); ++c) stop(*c);
+  for (auto c = children_.rbegin(); c != children_.rend(); ++c) {
+    cancel_restart(*c);
+    // One that cannot be waited for ends all the same: when this process does, if not before.
+    if (detail::shortage_in([&] { stop(*c); })) detail::kill_by_link(std::exchange(c->who, {}));
+  }
 }
 
 // Look -----------------------------------------------------------------------------------------------------------

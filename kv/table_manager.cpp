@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <stdexcept>
 
-#include <kv/detail/failure_of.hpp>
+#include <kv/detail/shortage.hpp>
 #include <kv/timer.hpp>
 
 #include "table_label.hpp"
@@ -96,7 +96,8 @@ void require_table(core& home, std::string_view manager, const std::string& tabl
 
 }  // namespace detail
 
-table_manager::table_manager(std::vector<managed_table> tables) : name_(detail::this_process().home->name_of(self())) {
+table_manager::table_manager(std::vector<managed_table> tables)
+    : name_(detail::this_process().home->name_of(self())), again_(std::chrono::seconds(1), push_again{}) {
   if (name_.empty()) throw std::invalid_argument("table_manager: start it under a name, which its tables wait for");
   for (auto& each : tables) {
     if (find(each.name) != nullptr)
@@ -123,9 +124,10 @@ void table_manager::handle(const detail::table_returned& news) {
   const auto found =
       std::ranges::find(tables_, news.table.get(), [](const kept_table& t) { return t.is.inside.get(); });
   if (found != tables_.end()) return hand_over_now(*found);
-  detail::this_process().home->report_now(
-      oddity_report{self(), "manager " + name_ + " has inherited a table that it does not manage: " +
-                                detail::label(detail::this_process().home->tables().name_of(*news.table))});
+  tell([&] {
+    return "manager " + name_ + " has inherited a table that it does not manage: " +
+           detail::label(detail::this_process().home->tables().name_of(*news.table));
+  });
 }
 
 void table_manager::claim(from<claim_result> caller, const std::string& table) {
@@ -170,14 +172,17 @@ table_manager::kept_table* table_manager::find(std::string_view name) {
 
 void table_manager::open(kept_table& t) { t.is = t.spec.open(name_); }
 
-/// A table that cannot be had is the user's mistake at the first start. Later it must not keep this from the others.
+/// A table that cannot be had is the user's mistake at the first start. Later it must not keep this from the others. What
+/// is wanting for it is no mistake, and may be there when this is started again.
 void table_manager::open_or_leave_out(kept_table& t) {
   if (detail::this_process().restarts == 0) return open(t);
   const auto failure = detail::failure_of([&] { open(t); });
   if (!failure) return;
-  detail::this_process().home->report_now(oddity_report{self(), "manager " + name_ + " leaves out " +
-                                                                    detail::label(t.spec.name) + ": " +
-                                                                    to_string(exit_reason::error(failure))});
+  if (detail::is_shortage(failure)) std::rethrow_exception(failure);
+  tell([&] {
+    return "manager " + name_ + " leaves out " + detail::label(t.spec.name) + ": " +
+           to_string(exit_reason::error(failure));
+  });
 }
 
 /// Does nothing while another process has it.
@@ -192,16 +197,25 @@ void table_manager::push(kept_table& t) {
   const auto failure = detail::failure_of([&] { t.is.push(); });
   const bool is_first = !std::exchange(t.is_stuck, static_cast<bool>(failure));
   if (!failure) return;
-  send_after(std::chrono::seconds(1), self(), push_again{t.spec.name});
+  again_.turn_on();
   if (!is_first) return;
-  detail::this_process().home->report_now(oddity_report{self(), "manager " + name_ + " cannot hand over " +
-                                                                    detail::label(t.spec.name) +
-                                                                    " now: " + to_string(exit_reason::error(failure))});
+  tell([&] {
+    return "manager " + name_ + " cannot hand over " + detail::label(t.spec.name) +
+           " now: " + to_string(exit_reason::error(failure));
+  });
 }
 
-void table_manager::handle(const push_again& due) {
-  auto* const found = find(due.table);
-  if (found != nullptr && found->is_stuck) hand_over_now(*found);
+void table_manager::handle(const push_again& /*now*/) {
+  again_.turn_off();
+  for (auto& each : tables_) {
+    if (each.is_stuck) hand_over_now(each);
+  }
+}
+
+/// If there is memory for it.
+template <class F>
+void table_manager::tell(F what) const {
+  detail::this_process().home->report_if_possible([&] { return oddity_report{self(), what()}; });
 }
 
 /// Answers those who have the table, and gives it to the first who is alive.

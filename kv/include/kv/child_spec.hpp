@@ -58,7 +58,7 @@ inline constexpr pid ignore{};
 struct child_spec {
   std::string id;  ///< not empty, and unique among the children of a supervisor
   /// Runs in the supervisor; must spawn_link the child and return its pid, or `ignore`. What it throws is a failed
-  /// start.
+  /// start; if it has started the child by then, that is killed.
   std::function<pid()> start;
   kv::restart restart = restart::permanent;
   kv::shutdown shutdown = shutdown::within(std::chrono::seconds(5));

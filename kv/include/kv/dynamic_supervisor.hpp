@@ -6,14 +6,17 @@
 #include <functional>
 #include <limits>
 #include <memory>
+#include <optional>
 #include <set>
 #include <utility>
 #include <vector>
 
+#include <boost/intrusive/list.hpp>
 #include <boost/unordered/unordered_flat_map.hpp>
 #include <boost/unordered/unordered_flat_set.hpp>
 
 #include <kv/child_spec.hpp>
+#include <kv/detail/retry_timer.hpp>
 #include <kv/process.hpp>
 #include <kv/restart_policy.hpp>
 #include <kv/timer.hpp>
@@ -26,7 +29,8 @@ struct dynamic_supervisor_options {
   std::chrono::nanoseconds stop_within = std::chrono::seconds(5);
   /// How many children there may be at once, those included that are about to be restarted.
   std::size_t max_children = std::numeric_limits<std::size_t>::max();
-  /// More than `max_restarts` within `period`, over all children, and the supervisor gives up.
+  /// More than `max_restarts` within `period`, over all children, and the supervisor gives up. Restarts that fail for
+  /// want of a resource do not count.
   unsigned max_restarts = 3;
   std::chrono::nanoseconds period = std::chrono::seconds(5);  ///< more than 0
   restart_delay delay = {};
@@ -42,9 +46,14 @@ struct dynamic_supervisor_options {
 /// A child that is started as a class is temporary, as the most are, and costs no more than its pid. One that is
 /// started by a spec is restarted as that says. The supervisor ends with its parent, and killed leaves no orphan, as
 /// `supervisor`.
+///
+/// Want of a shared resource (see supervisor) does not end it: a restart that fails for that is tried again every 100 ms,
+/// for as long as it takes, and counts towards nothing; a request that fails for that throws call_error{exited} with the
+/// reason at its caller, and has changed nothing. Where there is no memory to ask the children to end, all are killed.
 class dynamic_supervisor {
  public:
-  static constexpr bool reserved_stack = true;  // see runtime_options::reserved_stacks
+  static constexpr bool outlives_shortage = true;  // a request that fails for want of a resource is refused
+  static constexpr bool reserved_stack = true;     // see runtime_options::reserved_stacks
 
   /// Throws std::invalid_argument for a stop_within below 0 and a period of 0.
   explicit dynamic_supervisor(const dynamic_supervisor_options& options = dynamic_supervisor_options());
@@ -53,12 +62,12 @@ class dynamic_supervisor {
 
   /// Starts a linked `T` inside this process: a temporary child, with `stop_within` to end. Throws what its constructor
   /// throws, as start_error, and max_children_reached, which is one; catch it where it may happen, because an exception
-  /// that leaves a callback ends this process, and with it all its children.
+  /// that leaves a callback ends this process, and with it all its children (but not for want of a resource).
   template <class T, class... Args>
   ref<T> start_child(Args&&... args) {
     if (size() >= options_.max_children) throw max_children_reached(options_.max_children);
     // Room for it first: a child that this does not know of would never be stopped.
-    if (children_.size() >= children_.max_load()) children_.reserve(2 * children_.size() + 1);
+    make_room_in(children_);
     const auto child = spawn_link<T>(std::forward<Args>(args)...);
     children_.insert(child);
     return child;
@@ -94,19 +103,26 @@ class dynamic_supervisor {
   /// A child with a spec.
   struct kept {
     child_spec spec;
+    pid who = {};  // or who it was
     unsigned restarts = 0;
-    bool is_restarting = false;  // down, and a retry is under way that starts it
-    exit_reason reason = {};     // why
+    bool is_restarting = false;  // down, and a retry is under way that starts it, or it lacks a resource
     restart_attempts attempts = {};
+    detail::recovery recovery = {};
     timer_ref timer = {};  // that sends the retry, if it is delayed
+    boost::intrusive::list_member_hook<boost::intrusive::link_mode<boost::intrusive::auto_unlink>> lacking = {};
   };
+  using lacking_children =
+      boost::intrusive::list<kept, boost::intrusive::member_hook<kept, decltype(kept::lacking), &kept::lacking>,
+                             boost::intrusive::constant_time_size<false>>;
   struct retry {
     pid old_pid;
   };
+  struct try_again {};
 
  public:
-  using messages = message_types<retry>;
+  using messages = message_types<retry, try_again>;
   void handle(const retry& due);
+  void handle(const try_again& now);
 
  private:
   using kept_children = boost::unordered_flat_map<pid, std::unique_ptr<kept>, std::hash<pid>>;
@@ -115,11 +131,23 @@ class dynamic_supervisor {
   static child_result answer(const std::function<pid()>& start);
 
   std::size_t size() const noexcept { return children_.size() + kept_.size(); }
-  void child_ended(kept_children::iterator child, const exit_reason& reason);
-  void start_again(kept_children::iterator child, const exit_reason& reason);
-  void retry_later(pid old_pid, kept& child, const exit_reason& reason, std::chrono::nanoseconds delay);
-  void count_end(const kept& child, const exit_reason& reason);
+  template <class Set>
+  static void make_room_in(Set& set) {
+    if (set.size() >= set.max_load()) set.reserve(2 * set.size() + 1);
+  }
+  void child_ended(kept& child, const exit_reason& reason);
+  static void is_to_restart(kept& child, const exit_reason& reason, std::chrono::nanoseconds delay) noexcept;
+  bool go_on(kept& child);
+  void restart(kept& child);
+  void start_again(kept& child);
+  void did_not_start(kept& child, const exit_reason& failure);
+  bool tell_restart(const kept& child, pid old_pid, const exit_reason& reason,
+                    const std::optional<exit_reason>& failure);
+  static void retry_later(kept& child);
+  void count_end(kept& child);
   void stop_all();
+  void stop_in_order();
+  void kill_all();
   /// Asks each as it wants to be asked. Returns the times that they have, without those that have no end.
   std::set<std::chrono::nanoseconds> ask_all();
   void kill_those_with(std::chrono::nanoseconds time);
@@ -131,7 +159,9 @@ class dynamic_supervisor {
   restart_window window_;
   restart_history history_;
   boost::unordered_flat_set<pid, std::hash<pid>> children_;  // living, without a spec
+  lacking_children lacking_;                                 // of those in kept_, whose restart lacks a resource
   kept_children kept_;                                       // by pid, or the last one that each had
+  detail::retry_timer retry_;                                // on while there is one
 };
 
 }  // namespace kv

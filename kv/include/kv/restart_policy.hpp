@@ -27,8 +27,9 @@ class restart_window {
   /// Throws std::invalid_argument for a period that is not more than 0.
   restart_window(unsigned max_restarts, std::chrono::nanoseconds period);
 
-  /// Counts one more restart; false when that is one too many.
-  [[nodiscard]] bool add(time_point now);
+  /// Counts one more restart; false when that is one too many. One that is older than others is counted where it
+  /// belongs. Throws std::bad_alloc, and then it is not counted.
+  [[nodiscard]] bool add(time_point when);
 
  private:
   unsigned max_;
@@ -38,7 +39,8 @@ class restart_window {
 
 /// How long a supervisor waits before it starts a child again: not at all by default; otherwise longer each time, and
 /// not always equally long, so that children of one cause do not all come back at the same moment. Until then
-/// which_children shows the child as restarting, and siblings that have to be restarted with it are down.
+/// which_children shows the child as restarting, and siblings that have to be restarted with it are down. A start that
+/// failed for want of a resource is tried again by other rules: see supervisor.
 ///
 ///     kv::supervisor_options{.max_restarts = 20, .period = 10min, .delay = {.first = 100ms}}
 ///
@@ -55,6 +57,20 @@ struct restart_delay {
 /// Returns how long to wait before that attempt, the first being 1. `random` is any number, evenly distributed: 0 gives
 /// the longest delay. Pure.
 std::chrono::nanoseconds delay_before(unsigned attempt, const restart_delay& how, std::uint64_t random) noexcept;
+
+namespace detail {
+
+/// Where the restart of a child stands: enough to go on with it after it was given up for want of a resource.
+struct recovery {
+  exit_reason reason = {};                           // why it is restarted
+  std::chrono::steady_clock::time_point ended = {};  // when it ended, or did not start
+  std::chrono::steady_clock::time_point due = {};    // when it is to be started
+  bool is_counted = true;                            // its end, in the restart window
+  bool has_told = false;                             // that it was given up
+  bool lacks = false;                                // it was, or has just begun: it is to be gone on with
+};
+
+}  // namespace detail
 
 /// The attempts to keep one child running. Pure.
 class restart_attempts {
@@ -96,7 +112,7 @@ class restart_history {
  public:
   explicit restart_history(std::size_t limit) : limit_(limit) {}
 
-  /// Remembers it and forgets the oldest, if there are too many.
+  /// Remembers it and forgets the oldest, if there are too many. Throws std::bad_alloc, and then nothing has changed.
   void add(restart_event event);
   std::vector<restart_event> events() const { return {events_.begin(), events_.end()}; }
 

@@ -11,6 +11,7 @@
 #include <vector>
 
 #include <kv/child_spec.hpp>
+#include <kv/detail/retry_timer.hpp>
 #include <kv/dynamic_supervisor.hpp>
 #include <kv/partition_supervisor.hpp>
 #include <kv/process.hpp>
@@ -18,6 +19,10 @@
 #include <kv/timer.hpp>
 
 namespace kv {
+
+namespace detail {
+struct start_attempt;
+}
 
 /// Which of its siblings a supervisor restarts together with a child. As OTP's strategies.
 enum class strategy : std::uint8_t {
@@ -37,8 +42,8 @@ enum class auto_shutdown : std::uint8_t {
 /// How a supervisor restarts, and when it gives up.
 struct supervisor_options {
   kv::strategy strategy = strategy::one_for_one;
-  /// More than `max_restarts` within `period`, and the supervisor gives up. Failed restarts count; siblings that are
-  /// restarted with a child do not.
+  /// More than `max_restarts` within `period`, and the supervisor gives up. Failed restarts count, but not those that
+  /// fail for want of a resource; siblings that are restarted with a child do not.
   unsigned max_restarts = 3;
   std::chrono::nanoseconds period = std::chrono::seconds(5);  ///< more than 0
   kv::auto_shutdown auto_shutdown = auto_shutdown::never;
@@ -57,9 +62,19 @@ struct supervisor_options {
 /// linked to a child until that is dead, and a child that traps exits ends with its parent, too. Unlike OTP's it takes
 /// no exit signal in the name of a child that is alive for that child's end. What a child ends with while it is stopped
 /// is reported, as an oddity, unless that is orderly; also that it had to be killed because its time was over.
+///
+/// Want of a resource that all share (std::bad_alloc, but not std::bad_array_new_length; system_limit; std::system_error
+/// for want of memory or of a thread; a start_error or call_error because of one of these) does not end it. A restart that
+/// fails for that is tried again every 100 ms, for as long as it takes: it does not count towards max_restarts, as the end
+/// of the child does, once; of all these attempts the first is reported, and the one that works, as far as there is memory
+/// for reports. Meanwhile which_children shows the child as restarting, siblings that were to start after it wait, and those
+/// before it stay. A first start is not tried again: the process that asked for it is told, and nothing is left of it. A request that
+/// fails for that throws call_error{exited} with the reason at its caller, and has changed nothing. A child that cannot
+/// be asked to end for want of memory is killed.
 class supervisor {
  public:
-  static constexpr bool reserved_stack = true;  // see runtime_options::reserved_stacks
+  static constexpr bool outlives_shortage = true;  // a request that fails for want of a resource is refused
+  static constexpr bool reserved_stack = true;     // see runtime_options::reserved_stacks
 
   /// Starts the children. `init()` runs inside the supervisor and returns them: the place to create what shall outlive
   /// them, such as tables. Throws std::invalid_argument, which says what is allowed, for options or children that make
@@ -101,42 +116,52 @@ class supervisor {
   enum class state : std::uint8_t {
     down,        // until somebody asks for it
     running,     //
-    restarting,  // down, and a retry is under way that starts it
-    waiting      // down, until a sibling that is restarting is there
+    restarting,  // down, and a retry is under way that starts it, or it lacks a resource
+    waiting      // down, or about to be, until a sibling that is restarting is there
   };
   struct child {
     child_spec spec;
     state is = state::down;
-    pid who = {};  // while it is running
+    bool has_siblings_down = false;  // of a restart: those that it takes along have ended
+    pid who = {};                    // while it is running
     unsigned restarts = 0;
     restart_attempts attempts = {};
-    pid old_pid = {};          // who it was
-    exit_reason reason = {};   // why it is restarting
+    pid old_pid = {};  // who it was
+    detail::recovery recovery = {};
     std::uint64_t ticket = 0;  // of the retry that it waits for
     timer_ref timer = {};      // that sends it, if it is delayed
   };
   struct retry {
     std::uint64_t ticket;
   };
+  struct try_again {};
 
  public:
-  using messages = message_types<retry>;
+  using messages = message_types<retry, try_again>;
   void handle(const retry& due);
+  void handle(const try_again& /*now*/) { go_on(); }
 
  private:
   void start_all();
   void has_started(child& c, pid who);
-  void child_ended(std::size_t index, const exit_reason& reason);
+  void child_ended(child& c, const exit_reason& reason);
   void stays_down(std::size_t index);
-  void restart_from(std::size_t index, const exit_reason& reason);
-  void take_down_group(std::size_t index);
-  void start_waiting(const exit_reason& reason);
-  bool start_again(std::size_t index, const exit_reason& reason);
-  void retry_later(std::size_t index, const exit_reason& reason, std::chrono::nanoseconds delay);
+  void is_to_restart(child& c, const exit_reason& reason, std::chrono::nanoseconds delay) noexcept;
+  void go_on();
+  void restart(child& which);
+  void count(child& c);
+  child& take_down_siblings(child& of);
+  void start_waiting();
+  bool start_again(child& c);
+  void did_not_start(child& c, const detail::start_attempt& attempt);
+  void lacks(child& c, const detail::start_attempt& attempt);
+  bool tell_restart(const child& c, const exit_reason& reason, const std::optional<exit_reason>& failure);
+  void retry_later(child& c);
+  static void cancel_restart(child& c);
   child_result start_on_request(child& c);
   void stop(child& c);
   void stop_all();
-  [[noreturn]] void give_up(const child& c, const exit_reason& reason);
+  [[noreturn]] void give_up(const child& c);
   child* find(std::string_view id);
 
   supervisor_options options_;
@@ -144,6 +169,7 @@ class supervisor {
   restart_history history_;
   std::vector<child> children_;
   std::uint64_t last_ticket_ = 0;
+  detail::retry_timer retry_;  // on while a child lacks a resource
 };
 
 }  // namespace kv

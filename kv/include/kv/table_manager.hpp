@@ -13,6 +13,7 @@
 #include <vector>
 
 #include <kv/child_spec.hpp>
+#include <kv/detail/retry_timer.hpp>
 #include <kv/process.hpp>
 #include <kv/table.hpp>
 
@@ -108,11 +109,15 @@ struct managed_table_info {
 /// constructor. One that waits for it in its constructor keeps its supervisor waiting, which then cannot restart the
 /// manager: where both have the same one, claim in a kv::continue_with.
 ///
+/// Want of a shared resource (see supervisor) does not end it: what it cannot give away now it gives away later, and who
+/// claims a table is refused with the reason.
+///
 /// A consumer must not rename its table. One that drops it finds a new, empty one at its next claim. One that sets other
 /// heirs, or gives it to others, takes it out of the manager's care.
 class table_manager {
  public:
-  static constexpr bool reserved_stack = true;  // see runtime_options::reserved_stacks
+  static constexpr bool outlives_shortage = true;  // a request that fails for want of a resource is refused
+  static constexpr bool reserved_stack = true;     // see runtime_options::reserved_stacks
 
   /// Takes over what an earlier incarnation has left, and creates what is missing. Throws std::invalid_argument when it is
   /// started without a name, when a table is listed twice, and when its own name is a consumer's; table_error when there
@@ -130,12 +135,10 @@ class table_manager {
   /// kept it from being created.
   void restore(from<bool> caller, const std::string& table);
 
-  struct push_again {
-    std::string table;
-  };
+  struct push_again {};
   using messages = message_types<detail::table_returned, push_again>;
   void handle(const detail::table_returned& news);
-  void handle(const push_again& due);
+  void handle(const push_again& now);
 
  private:
   struct kept_table {
@@ -152,9 +155,12 @@ class table_manager {
   void hand_over_now(kept_table& t);
   void push(kept_table& t);
   void serve_claims(kept_table& t);
+  template <class F>
+  void tell(F what) const;
 
   std::string name_;
   std::deque<kept_table> tables_;
+  detail::retry_timer again_;  // on while a table is stuck
 };
 
 /// Returns the start function of a manager below a supervisor, for kv::worker.

@@ -13,6 +13,7 @@
 #include <kv/detail/core.hpp>
 #include <kv/detail/message.hpp>
 #include <kv/detail/receive.hpp>
+#include <kv/detail/shortage.hpp>
 #include <kv/detail/visit.hpp>
 #include <kv/errors.hpp>
 #include <kv/from.hpp>
@@ -69,13 +70,23 @@ struct result_of_call<T, F, Args...> : owed<std::decay_t<F>> {};
 template <class T, class F, class... Args>
 using call_result = typename result_of_call<T, F, Args...>::type;
 
+/// Runs a function in a server; returns what it threw for want of a resource, if the server outlives that.
+template <class T, class F>
+std::exception_ptr shortage_if_outlived(F&& function) {
+  if constexpr (outlives_shortage<T>) return shortage_in(function);
+  function();
+  return nullptr;
+}
+
 template <class T, class R, class F>
 class request_of final : public request_for<R> {
  public:
   explicit request_of(F function) : function_(std::move(function)) {}
   const std::type_info& type() const noexcept override { return typeid(typename F::function_type); }
   void run(void* state) override {
-    this->result.fill([&]() -> decltype(auto) { return function_(*static_cast<T*>(state)); });
+    const auto lacking = shortage_if_outlived<T>(
+        [&] { this->result.fill([&]() -> decltype(auto) { return function_(*static_cast<T*>(state)); }); });
+    if (lacking) this->fail_with(exit_reason::error(lacking));
   }
 
  private:
@@ -95,7 +106,8 @@ class deferred_request_of final : public request_for<R> {
     function_.reset();
     auto& self = *current_process;
     std::unique_ptr<request_for<R>> mine(static_cast<request_for<R>*>(self.current.release()));
-    function(*static_cast<T*>(state), from<R>(std::move(mine)));
+    // Should it throw for want of a resource, and the server go on, then the function has dropped the caller.
+    shortage_if_outlived<T>([&] { function(*static_cast<T*>(state), from<R>(std::move(mine))); });
   }
 
  private:
@@ -204,6 +216,9 @@ auto send_request(core* home, pid id, F&& function, Args&&... args) -> pending<c
   return result;
 }
 
+/// What was cast could not be done for want of a resource, and there is no caller to tell.
+void report_dropped_cast(const std::exception_ptr& why) noexcept;
+
 template <class T, class F>
 class cast_of final : public action {
  public:
@@ -211,12 +226,16 @@ class cast_of final : public action {
   const std::type_info& type() const noexcept override { return typeid(typename F::function_type); }
   void run(void* state) override {
     using function = owed<typename F::function_type>;
-    if constexpr (function::later) {
-      using answer = typename function::type;
-      function_(*static_cast<T*>(state), from<answer>(std::unique_ptr<request_for<answer>>()));  // nobody waits for it
-    } else {
-      function_(*static_cast<T*>(state));
-    }
+    const auto lacking = shortage_if_outlived<T>([&] {
+      if constexpr (function::later) {
+        using answer = typename function::type;
+        function_(*static_cast<T*>(state),
+                  from<answer>(std::unique_ptr<request_for<answer>>()));  // none waits for it
+      } else {
+        function_(*static_cast<T*>(state));
+      }
+    });
+    if (lacking) report_dropped_cast(lacking);
   }
 
  private:

@@ -1,8 +1,10 @@
 // The control block of a process.
 #pragma once
 
+#include <array>
 #include <atomic>
 #include <chrono>
+#include <cstddef>
 #include <cstdint>
 #include <memory>
 #include <string>
@@ -48,6 +50,16 @@ class behaviour {
 /// swallows it, the next blocking call throws it again.
 struct unwind {};
 
+/// The processes that a process has started while it ran the start function of a child: the first few of those that are linked to it.
+struct newborns {
+  std::array<pid, 4> all{};
+  std::size_t count = 0;
+
+  void note(pid who) noexcept {
+    if (count < all.size()) all[count++] = who;
+  }
+};
+
 /// What a process waits for without being blocked. Most processes have none of it.
 struct errands {
   struct idleness {
@@ -63,6 +75,7 @@ struct errands {
   boost::unordered_flat_set<std::uint64_t> aliases;
   std::unique_ptr<idleness> idle;
   std::uint32_t next_restarts = 0;  // of the child that it is about to start
+  newborns* births = nullptr;       // while it runs the start function of a child
 };
 
 /// Whom a process is tied to, as the notices that its death sends them. A process without has no such block.
