@@ -174,18 +174,19 @@ event_handlers::leaving_map::iterator event_handlers::is_leaving(std::uint64_t i
   return which;
 }
 
-/// Removes a handler against its owner's will.
+/// Removes a handler against its owner's will, which is told before those who wait for it.
 void event_handlers::set_aside(std::uint64_t id, parting how, const reason_maker& why) {
+  const auto found = handlers_.find(id);
   removal_notice notice;
-  if (const auto found = handlers_.find(id); found != handlers_.end()) {
+  if (found != handlers_.end()) {
     notice = std::move(found->second.farewell);
-    leave(found, how);
   } else {
     static_cast<void>(failure_of([&] {
       if (const auto row = rows_.lookup(id)) notice = removal_notice(id, *row, name_);
     }));
   }
   if (erase_row(id)) notice.give(why);
+  if (found != handlers_.end()) leave(found, how);
 }
 
 void event_handlers::remove(from<bool>& caller, std::uint64_t id) {

@@ -98,7 +98,8 @@ struct registry_options {
 /// Start it with spawn_link_named, under the name that its kv::registry is given.
 class registry_server {
  public:
-  static constexpr bool reserved_stack = true;  // see runtime_options::reserved_stacks
+  static constexpr bool outlives_shortage = true;  // a request that fails for want of a resource is refused
+  static constexpr bool reserved_stack = true;     // see runtime_options::reserved_stacks
 
   /// Takes over what the tables say: finishes what was begun, watches every row, purges what names no living bucket,
   /// puts what it cannot use into quarantine, and ends buckets that were started but never entered. O(rows). Throws

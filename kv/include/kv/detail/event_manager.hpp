@@ -134,7 +134,8 @@ struct added_handler {
 /// (V6) What the end of a handler needs, and what is tried again for want of memory, was allocated before.
 class event_manager {
  public:
-  static constexpr bool reserved_stack = true;  // see runtime_options::reserved_stacks
+  static constexpr bool outlives_shortage = true;  // a request that fails for want of a resource is refused
+  static constexpr bool reserved_stack = true;     // see runtime_options::reserved_stacks
 
   /// `rows` must be writable by this process. Handlers that it names are attached again.
   event_manager(std::string name, subscriptions rows, event_manager_options options);
