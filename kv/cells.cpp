@@ -10,18 +10,12 @@
 
 #include <sys/mman.h>
 
+// Asked here alone, and not where cells are used: all parts of a program have to agree, however they are built.
+#include "sanitized.hpp"
+
 namespace kv::detail {
 
 namespace {
-
-// Asked here alone, and not where cells are used: all parts of a program have to agree, however they are built.
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-constexpr bool is_sanitized = true;
-#elif defined(__has_feature)
-constexpr bool is_sanitized = __has_feature(address_sanitizer) || __has_feature(thread_sanitizer);
-#else
-constexpr bool is_sanitized = false;
-#endif
 
 /// Zeroed memory of the system's, aligned to a large page. As large as one, or a multiple, it stands on such pages, if the
 /// system has some.

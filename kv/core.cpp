@@ -1,6 +1,6 @@
 // Messages, bonds and the end of a runtime. Births are in birth.cpp, turns in turn.cpp, deaths in death.cpp; waits in
-// waiting.cpp, full mailboxes in bounds.cpp, answers that come later in requests.cpp, timers in timer.cpp and idleness.cpp, looks
-// from outside in introspection.cpp.
+// waiting.cpp, full mailboxes in bounds.cpp, answers that come later in requests.cpp, timers in timer.cpp, idle processes
+// in idleness.cpp, looks from outside in introspection.cpp.
 #include <kv/detail/caller.hpp>
 
 #include <algorithm>

@@ -7,17 +7,11 @@
 
 #include <kv/errors.hpp>
 
+#include "sanitized.hpp"
+
 namespace kv::detail {
 
 namespace {
-
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-constexpr bool mapping_is_slow = true;
-#elif defined(__has_feature)
-constexpr bool mapping_is_slow = __has_feature(address_sanitizer) || __has_feature(thread_sanitizer);
-#else
-constexpr bool mapping_is_slow = false;
-#endif
 
 std::size_t page_size() noexcept {
   static const auto size = static_cast<std::size_t>(::sysconf(_SC_PAGESIZE));
@@ -36,7 +30,7 @@ stack_pool::stack_pool(std::size_t size, std::size_t max, std::size_t busy, std:
       max_(max),
       busy_(busy) {
   reserve_.reserve(reserved);
-  if (!maps_reserve || mapping_is_slow) {
+  if (!maps_reserve || is_sanitized) {
     unmapped_ = reserved;
     return;
   }

@@ -54,8 +54,8 @@ class bucket {
 
   /// From now on that process is sent a bucket_changed for every change, in the order of the changes: when a call to put
   /// or erase returns, it is in the mailbox of each subscriber. Once is enough: who subscribes twice is told once. Ends
-  /// with the subscriber. One whose mailbox is full misses it, whatever it wants senders to do, and so does one for which there is no memory. Requires: called inside the
-  /// bucket's process. See kv::subscribe. O(log subscribers).
+  /// with the subscriber. One whose mailbox is full misses it, whatever it wants senders to do, and so does one for which
+  /// there is no memory. Requires: called inside the bucket's process. See kv::subscribe. O(log subscribers).
   void subscribe(pid who);
   /// Takes that back; tells whether it was subscribed. What was sent before may still be in its mailbox.
   bool unsubscribe(pid who);

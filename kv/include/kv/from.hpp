@@ -64,8 +64,9 @@ void give_up(std::unique_ptr<request> what) noexcept;
 ///     std::string page = p.call(&printer::next_page);
 ///
 /// It can be moved into a message, into another process and to another thread, also beyond the end of its caller's
-/// runtime: then the answer is dropped. One that is destroyed without a reply tells its caller so: by the reason of the process in which that happens, if it
-/// happens because it ends, or else by `no reply`. Mirrors the `from` of `GenServer.reply/2`.
+/// runtime: then the answer is dropped. One that is destroyed without a reply tells its caller so: by the reason of the
+/// process in which that happens, if it happens because it ends, or else by `no reply`. Mirrors the `from` of
+/// `GenServer.reply/2`.
 template <class R>
 class from {
  public:

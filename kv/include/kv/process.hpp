@@ -178,7 +178,8 @@ template <class M, std::predicate<const M&> Predicate>
 monitor_ref monitor(pid target, std::string tag = {});
 /// The same for whoever has that name now; `noproc` from nobody comes at once when there is none. The tag is the name.
 monitor_ref monitor(std::string_view name);
-/// Takes the monitor back: no `down` of it comes any more. Nothing happens when it is not one of the caller. With `flush`, one that has come already is removed, too.
+/// Takes the monitor back: no `down` of it comes any more. Nothing happens when it is not one of the caller. With `flush`,
+/// one that has come already is removed, too.
 void demonitor(monitor_ref ref, bool flush = false);
 /// Waits for the `down` of that monitor; nothing when it does not come in time.
 [[nodiscard]] std::optional<down> await(monitor_ref ref, std::chrono::nanoseconds timeout = infinity);

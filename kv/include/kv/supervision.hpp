@@ -68,9 +68,9 @@ struct supervisor_options {
 /// fails for that is tried again every 100 ms, for as long as it takes: it does not count towards max_restarts, as the end
 /// of the child does, once; of all these attempts the first is reported, and the one that works, as far as there is memory
 /// for reports. Meanwhile which_children shows the child as restarting, siblings that were to start after it wait, and those
-/// before it stay. A first start is not tried again: the process that asked for it is told, and nothing is left of it. A request that
-/// fails for that throws call_error{exited} with the reason at its caller, and has changed nothing. A child that cannot
-/// be asked to end for want of memory is killed.
+/// before it stay. A first start is not tried again: the process that asked for it is told, and nothing is left of it. A
+/// request that fails for that throws call_error{exited} with the reason at its caller, and has changed nothing. A child
+/// that cannot be asked to end for want of memory is killed.
 class supervisor {
  public:
   static constexpr bool outlives_shortage = true;  // a request that fails for want of a resource is refused

@@ -48,7 +48,8 @@ timer_ref send_every(std::chrono::nanoseconds period, pid to, M message) {
 /// one of another runtime. Mirrors `Process.cancel_timer/1`.
 std::optional<std::chrono::nanoseconds> cancel(timer_ref timer);
 
-/// Returns how long a timer has still to go; nothing when it is gone or one of another runtime. Mirrors `Process.read_timer/1`.
+/// Returns how long a timer has still to go; nothing when it is gone or one of another runtime. Mirrors
+/// `Process.read_timer/1`.
 std::optional<std::chrono::nanoseconds> time_left(timer_ref timer);
 
 }  // namespace kv

@@ -50,7 +50,8 @@ class behaviour {
 /// swallows it, the next blocking call throws it again.
 struct unwind {};
 
-/// The processes that a process has started while it ran the start function of a child: the first few of those that are linked to it.
+/// The processes that a process has started while it ran the start function of a child: the first few of those that are
+/// linked to it.
 struct newborns {
   std::array<pid, 4> all{};
   std::size_t count = 0;
