@@ -200,8 +200,9 @@ void event_handlers::remove(from<bool>& caller, std::uint64_t id) {
   }
   const auto runner = found->second.runner;
   if (!runner || runner == caller.caller()) {
-    if (runner) send(runner, retire{});
+    message_ptr last = runner ? std::make_unique<letter_of<retire>>(retire{}) : nullptr;  // before anything has changed
     const bool was_there = rows_.erase(id);
+    if (last) home_.deliver(runner, std::move(last));
     leave(found, parting::retired);
     return caller.reply(was_there);
   }
@@ -277,12 +278,12 @@ bool event_handlers::lost(const down& news) {
 bool event_handlers::erase_row(std::uint64_t id) {
   bool was_there = true;
   const auto failure = failure_of([&] { was_there = rows_.erase(id); });
-  if (failure && has_table()) {
-    home_.report_if_possible([&] {
-      return oddity_report{self(), "the row of a removed handler of " + name_ + " stays: " + to_text(failure)};
-    });
-  }
-  return was_there;
+  if (!failure) return was_there;
+  if (!has_table()) return false;
+  home_.report_if_possible([&] {
+    return oddity_report{self(), "the row of a removed handler of " + name_ + " stays: " + to_text(failure)};
+  });
+  return true;
 }
 
 }  // namespace kv::detail

@@ -245,4 +245,22 @@ TEST_CASE("handlers end with the table that their subscriptions are rows of") {
   CHECK(w.p.expect<kv::down>().tag == "other");
 }
 
+TEST_CASE("a handler that ends with the table is not reported as removed" * doctest::test_suite("in simulation")) {
+  reports seen;
+  kv::simulation world({.runtime = {.on_report = seen.sink()}});
+  kv::testing::probe p(world);
+  const auto owner = world.spawn([] { kv::receive<heard>(); });
+  auto rows = kv::subscription_table::create(world, {.name = {}, .access = kv::table_access::public_, .owner = owner});
+  const auto manager = p.run([&] { return kv::start_event_manager("weather", rows, {}); });
+  const weather events(world, "weather");
+  events.add_handler([](const rain&) {});
+  const auto runner = rows.lookup(1).value().runner;
+  p.run([] { kv::trap_exit(true); });
+  kill_and_await(world, owner);
+  world.run_until_idle();
+  CHECK_FALSE(world.alive(runner));
+  CHECK_FALSE(world.alive(manager));
+  CHECK(seen.all<kv::handler_report>().empty());
+}
+
 }  // namespace events_recovery_test
