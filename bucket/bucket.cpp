@@ -22,7 +22,7 @@ void bucket::put(std::string_view key, std::string_view value) {
   } else {
     entries_.emplace_hint(entry, key, value);
   }
-  if (watches_) tell(key, std::string(value));
+  if (watches_) tell(key, value);
 }
 
 std::optional<std::string> bucket::erase(std::string_view key) {
@@ -46,7 +46,13 @@ std::vector<std::string> bucket::keys() const {
 void bucket::subscribe(pid who) {
   if (!watches_) watches_ = std::make_unique<watches>();
   const auto [row, is_new] = watches_->try_emplace(who);
-  if (is_new) row->second = detail::watch(who);
+  if (!is_new) return;
+  try {
+    row->second = detail::watch(who);
+  } catch (...) {
+    watches_->erase(row);
+    throw;
+  }
 }
 
 bool bucket::unsubscribe(pid who) {
@@ -65,10 +71,10 @@ void bucket::handle(const down& news) {
   if (row != watches_->end() && row->second == news.ref) unsubscribe(news.from);
 }
 
-void bucket::tell(std::string_view key, const std::optional<std::string>& value) const {
+void bucket::tell(std::string_view key, std::optional<std::string_view> value) const {
   for (const auto& [who, watch] : *watches_) {
     try {
-      send(who, bucket_changed{self(), std::string(key), value});
+      send(who, bucket_changed{self(), std::string(key), value ? std::optional<std::string>(*value) : std::nullopt});
     } catch (const leaf_blocked&) {
       // Its mailbox is full and makes senders wait, which a bucket cannot. It must not end for that.
     } catch (const std::bad_alloc&) {

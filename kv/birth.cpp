@@ -226,7 +226,9 @@ void core::start_elsewhere(process& p, std::unique_ptr<request> start) {
   const auto id = p.id();
   const auto* const type = &p.body->type();
   std::optional<caller> who;
+  std::unique_ptr<exit_notice> undo;  // in time
   try {
+    undo = std::make_unique<exit_notice>(signal::op::exit, pid{}, exit_reason::kill);
     who.emplace(waits_at("start a process that may block"));
     // Else the child would be started, and its parent not know.
     who->self().home->executor_->prepare_wait(who->self());
@@ -244,8 +246,8 @@ void core::start_elsewhere(process& p, std::unique_ptr<request> start) {
       if (!self.home->wait(self, waiting, time_point::max()) && !waiting.reply)
         throw call_error(why_none_came(self), id);
     }
-  } catch (const call_error&) {  // it has to end
-    kill(id);                    // nobody would ever learn its pid
+  } catch (const call_error&) {        // it has to end
+    send_signal(id, std::move(undo));  // no one would ever learn its pid
     throw;
   }
   const auto& reply = static_cast<request&>(*waiting.reply);

@@ -9,6 +9,7 @@
 #include <kv/detail/table_directory.hpp>
 #include <kv/runtime.hpp>
 
+#include "last_resort.hpp"
 #include "names.hpp"
 #include "timer_queue.hpp"
 #include "worlds.hpp"
@@ -21,7 +22,7 @@ core::core(const runtime_options& options)
       kill_timeout_(options.kill_timeout),
       slots_(*this, options.max_processes),
       disposer_(std::make_unique<process>()),
-      last_resort_(std::make_unique<exit_notice>(signal::op::exit, pid{}, exit_reason::kill)),
+      last_resort_(std::make_unique<last_resort>(idle_mutex_, ended_)),
       disposer_end_(std::make_unique<exit_notice>(signal::op::exit, pid{}, exit_reason::kill)),
       names_(std::make_unique<name_directory>()),
       tables_(std::make_unique<table_directory>(*this)),
@@ -237,17 +238,13 @@ void core::end_root(process& self, pid root) {
   demonitor(self, ref, true);
 }
 
-/// Kills a process, however little memory there is. What was kept back for that can be used once; then the death of one
-/// that was killed before makes room.
+/// Whoever ends the runtime. Kills a process, however little memory there is.
 void core::kill(pid who) noexcept {
-  for (;;) {
-    const auto before = live_count();
-    try {
-      return send_exit(who, pid{}, exit_reason::kill);
-    } catch (const std::bad_alloc&) {
-      if (last_resort_) return send_signal(who, std::move(last_resort_));
-    }
-    await([&] { return live_count() < before; });
+  try {
+    send_exit(who, pid{}, exit_reason::kill);
+  } catch (const std::bad_alloc&) {
+    await([this] { return last_resort_->is_free(); });
+    send_signal(who, last_resort_->take());
   }
 }
 

@@ -116,6 +116,8 @@ void event_handlers::prepare_end(std::uint64_t id, attached& entry, const subscr
   entry.farewell = removal_notice(id, what, name_);
   if (what.what->has_user_code()) entry.to_be_dropped = std::make_unique<letter_of<dropped>>(dropped());
   if (what.forwards) return;
+  waiting_rows spare{{id, true}};
+  entry.if_lost = spare.extract(id);
   entry.owed = std::make_unique<debts>();
   entry.end = std::make_unique<exit_notice>(signal::op::exit, self(), exit_reason::kill);
 }
@@ -163,6 +165,16 @@ void event_handlers::leave(handler_map::iterator which, parting how) {
     if (how != parting::retired) home_.send_signal(entry.runner, std::move(entry.end));
   }
   handlers_.erase(which);
+}
+
+/// Its process has ended for want of a resource, which is not the handler's fault. What it owes it has not heard.
+void event_handlers::attach_later(handler_map::iterator which, const exit_reason& why) {
+  auto& entry = which->second;
+  tickets_.forgive(*entry.owed, why.exception());
+  unwatch(entry.owner_watch);
+  unattached_.insert(std::move(entry.if_lost));
+  handlers_.erase(which);
+  attaching_.turn_on();
 }
 
 event_handlers::leaving_map::iterator event_handlers::is_leaving(std::uint64_t id, attached& entry, bool hangs) {
@@ -264,7 +276,9 @@ bool event_handlers::lost(const down& news) {
   }
   const auto which = handlers_.find(id);
   if (which == handlers_.end()) return true;
-  if (what == role::worker && which->second.runner) {
+  if (what == role::worker && which->second.runner && is_shortage(news.reason) && which->second.what->is_whole()) {
+    attach_later(which, news.reason);
+  } else if (what == role::worker && which->second.runner) {
     // It tells of its own faults itself.
     set_aside(id, parting::dead, [&] { return "its process ended: " + to_string(news.reason); });
   } else {

@@ -13,6 +13,7 @@
 
 #include <kv/detail/event_manager.hpp>
 #include <kv/detail/retry_timer.hpp>
+#include <kv/detail/shortage.hpp>
 #include <kv/timer.hpp>
 
 #include "event_guest.hpp"
@@ -44,9 +45,13 @@ class event_handlers {
   void check_deadlines();
   /// False when that was no monitor of these.
   bool lost(const down& news);
-  bool has_table() const { return static_cast<bool>(rows_.owner()); }
+  bool has_table() const { return is_there(rows_); }
 
  private:
+  // Rows for which there was no thread or memory, and whether events have to wait for them: not for want of a thread, which
+  // may last, and of which a forward needs none.
+  using waiting_rows = std::map<std::uint64_t, bool>;
+
   struct attached {
     std::shared_ptr<listener> what;
     std::string label;
@@ -57,6 +62,7 @@ class event_handlers {
     std::unique_ptr<exit_notice> end;  // for the runner; made in time, as the next
     removal_notice farewell;           // for the owner
     way_out to_be_dropped;             // for `what`
+    waiting_rows::node_type if_lost;   // should its process end for want of a resource
     std::exception_ptr failure;        // of the filter, at this event
   };
   using handler_map = std::map<std::uint64_t, attached>;  // in the order in which they are told
@@ -87,6 +93,7 @@ class event_handlers {
   void unwatch(monitor_ref ref);
   void undo(handler_map::iterator which, pid started);
   void leave(handler_map::iterator which, parting how);
+  void attach_later(handler_map::iterator which, const exit_reason& why);
   leaving_map::iterator is_leaving(std::uint64_t id, attached& entry, bool hangs);
   void set_aside(std::uint64_t id, parting how, const reason_maker& why);
   void detach_failed() noexcept;
@@ -109,9 +116,7 @@ class event_handlers {
   handler_map handlers_;
   leaving_map leaving_;
   std::unordered_map<std::uint64_t, watched> watches_;  // by monitor
-  // Rows for which there was no thread or memory, and whether events have to wait for them: not for want of a thread, which
-  // may last, and of which a forward needs none.
-  std::unordered_map<std::uint64_t, bool> unattached_;
+  waiting_rows unattached_;
   retry_timer attaching_;
   std::uint64_t last_id_ = 0;
 

@@ -4,10 +4,20 @@
 
 #include <kv/events.hpp>
 #include <kv/report.hpp>
+#include <kv/timer.hpp>
 
 namespace kv::detail {
 
 std::string to_text(std::exception_ptr failure) { return to_string(exit_reason::error(std::move(failure))); }
+
+bool is_there(const subscriptions& rows) {
+  try {
+    static_cast<void>(rows.member(0));
+    return true;
+  } catch (const table_error&) {
+    return false;
+  }
+}
 
 bool is_runner(const core& home, pid who) noexcept { return home.alive_as(who, typeid(event_runner)); }
 
@@ -50,11 +60,11 @@ void event_runner::operator()() {
 }
 
 void event_runner::serve() {
-  table_watch_ = monitor(rows_.owner());
+  watch_table();
   starter_watch_ = monitor(starter_);
   while (goes_on_) {
-    receive([this](const delivery& d) { hear(d); }, [this](const down& news) { lost(news); },
-            [this](const retire&) { goes_on_ = false; });
+    receive([this](delivery& d) { hear(d); }, [this](const down& news) { lost(news); },
+            [this](const look_for_owner&) { watch_table(); }, [this](const retire&) { goes_on_ = false; });
   }
   end();
 }
@@ -77,7 +87,7 @@ bool event_runner::is_wanted() const {
   }
 }
 
-void event_runner::hear(const delivery& d) {
+void event_runner::hear(delivery& d) {
   // Removed: never called again, whatever is still on its way.
   if (!(goes_on_ = has_row())) return;
   auto& progress = what_.what->last_progress;
@@ -92,7 +102,7 @@ void event_runner::hear(const delivery& d) {
     return;
   }
   progress.store(now(), std::memory_order_relaxed);
-  if (d.ticket != 0) send(d.manager, handled{id_, d.ticket});
+  if (d.answer) this_process().home->deliver(d.manager, std::move(d.answer));
 }
 
 void event_runner::lost(const down& news) {
@@ -100,9 +110,18 @@ void event_runner::lost(const down& news) {
     // It may have ended before it could enter this process into the row.
     goes_on_ = is_wanted();
   } else if (news.ref == table_watch_) {
-    const auto heir = rows_.owner();
-    goes_on_ = static_cast<bool>(heir);
-    if (goes_on_) table_watch_ = monitor(heir);
+    watch_table();
+  }
+}
+
+/// A table without an owner waits for an heir, or for ever. Nobody tells when it goes, so it is looked at now and then.
+void event_runner::watch_table() {
+  if (const auto owner = rows_.owner()) {
+    table_watch_ = monitor(owner);
+  } else if (is_there(rows_)) {
+    send_after(std::chrono::seconds(1), self(), look_for_owner{});
+  } else {
+    goes_on_ = false;
   }
 }
 

@@ -14,15 +14,20 @@
 
 namespace kv::detail {
 
-/// An event for a handler's process. With a ticket, the manager waits to hear that it was handled.
+/// An event for a handler's process. With a ticket, the manager waits to hear that it was handled, for which it brings the
+/// message along.
 struct delivery {
   event_body event;
   pid manager;
   std::uint64_t ticket = 0;
+  std::unique_ptr<letter_of<handled>> answer = nullptr;
 };
 
 /// The handler has removed itself, and ends when it returns.
 struct retire {};
+
+/// The table of the subscriptions had no owner, and is looked at again.
+struct look_for_owner {};
 
 /// Why a handler was removed. May throw std::bad_alloc, and then nothing is known but that it was.
 using reason_maker = std::function<std::string()>;
@@ -53,8 +58,9 @@ class event_runner {
   void serve();
   bool has_row() const;
   bool is_wanted() const;
-  void hear(const delivery& d);
+  void hear(delivery& d);
   void lost(const down& news);
+  void watch_table();
   void end();
 
   std::uint64_t id_;
@@ -67,6 +73,9 @@ class event_runner {
   bool goes_on_ = true;
   std::exception_ptr failure_;
 };
+
+/// Tells whether there is a table, also one that waits for its owner.
+bool is_there(const subscriptions& rows);
 
 /// Tells whether that process is a handler's: rows are public, and may name any.
 bool is_runner(const core& home, pid who) noexcept;

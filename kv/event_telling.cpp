@@ -49,7 +49,8 @@ void event_handlers::pass_on(std::uint64_t id, attached& entry, const delivery& 
 }
 
 void event_handlers::hand_over(std::uint64_t id, attached& entry, const delivery& d) {
-  message_ptr letter = std::make_unique<letter_of<delivery>>(d);
+  auto answer = d.ticket == 0 ? nullptr : std::make_unique<letter_of<handled>>(handled{id, d.ticket});
+  message_ptr letter = std::make_unique<letter_of<delivery>>(delivery{d.event, d.manager, d.ticket, std::move(answer)});
   if (d.ticket != 0) {
     if (!entry.owed->has_entry) deadlines_.add({core::deadline_after(deadline_, now_), id});
     entry.owed->has_entry = true;

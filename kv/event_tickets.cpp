@@ -49,8 +49,11 @@ void event_tickets::pay(debts& whose, std::uint64_t number) noexcept {
   count_down(number);
 }
 
-void event_tickets::forgive(debts& whose) noexcept {
-  for (; !whose.tickets.empty(); whose.tickets.pop_front()) count_down(whose.tickets.front());
+void event_tickets::forgive(debts& whose, const std::exception_ptr& why) noexcept {
+  for (; !whose.tickets.empty(); whose.tickets.pop_front()) {
+    if (why) fail(whose.tickets.front(), why);
+    count_down(whose.tickets.front());
+  }
 }
 
 void event_tickets::count_down(std::uint64_t number) noexcept {

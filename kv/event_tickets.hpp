@@ -53,8 +53,8 @@ class event_tickets {
   void seal(std::uint64_t ticket) noexcept { count_down(ticket); }
   /// That handler is through with its oldest debt, if it is that one.
   void pay(debts& whose, std::uint64_t ticket) noexcept;
-  /// It will not answer any more. O(what it owes).
-  void forgive(debts& whose) noexcept;
+  /// It will not answer any more; with a reason, because it has not heard what it owes. O(what it owes).
+  void forgive(debts& whose, const std::exception_ptr& why = nullptr) noexcept;
 
  private:
   struct open_ticket {

@@ -8,6 +8,7 @@
 #include <utility>
 #include <vector>
 
+#include <kv/detail/allocation.hpp>
 #include <kv/explore.hpp>
 #include <kv/kv.hpp>
 #include <kv/testing.hpp>
@@ -16,6 +17,7 @@
 #include "refusal.hpp"
 #include "reports.hpp"
 #include "servers.hpp"
+#include "threads.hpp"
 
 namespace death_test {
 
@@ -275,6 +277,19 @@ TEST_CASE("what a timer sends again and again is copied by its receiver") {
   REQUIRE(copied.size() == before + 2);
   CHECK(copied[before] == p.id());
   CHECK(copied[before + 1] == p.id());
+}
+
+// The end of a runtime ---------------------------------------------------------------------------------------------
+
+TEST_CASE("a runtime ends all its processes without any memory" * needs_threads * doctest::skip(sanitized)) {
+  for (int round = 0; round < 20; ++round) {
+    std::optional<kv::runtime> runtime(std::in_place,
+                                       kv::runtime_options{.threads = 2, .on_report = [](const auto&) {}});
+    for (int i = 0; i < 10; ++i) runtime->spawn<blank>();
+    for (int i = 0; i < 10; ++i) runtime->spawn([] { kv::receive<int>(); });
+    const kv::detail::exhausted_memory none(true);
+    runtime.reset();
+  }
 }
 
 // Slots ----------------------------------------------------------------------------------------------------------

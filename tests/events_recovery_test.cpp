@@ -263,4 +263,42 @@ TEST_CASE("a handler that ends with the table is not reported as removed" * doct
   CHECK(seen.all<kv::handler_report>().empty());
 }
 
+TEST_CASE("subscriptions stand while their table waits for an heir, and for ever without an owner" *
+          doctest::test_suite("in simulation")) {
+  kv::simulation world;
+  kv::testing::probe p(world);
+  const weather events(world, "weather");
+  const auto hears = [&] {
+    events.add_handler([to = p.id()](const rain& r) { kv::send(to, r); });
+    events.sync_notify(rain{1});
+    CHECK(p.has<rain>());
+  };
+  SUBCASE("waiting") {
+    const auto owner = world.spawn([] { kv::receive<heard>(); });
+    auto rows = kv::subscription_table::create(
+        world, {.name = {}, .access = kv::table_access::public_, .owner = owner, .heirs = {std::string("next")}});
+    const auto manager = p.run([&] { return kv::start_event_manager("weather", rows, {}); });
+    hears();
+    kill_and_await(world, owner);
+    world.advance(10s);
+    events.sync_notify(rain{2});
+    CHECK(p.has<rain>());
+    world.register_name("next", p.id());
+    world.advance(10s);
+    events.sync_notify(rain{3});
+    CHECK(p.has<rain>());
+    CHECK(world.alive(manager));
+    kill_and_await(world, manager);
+  }
+  SUBCASE("ownerless") {
+    auto rows =
+        kv::subscription_table::create(world, {.name = {}, .access = kv::table_access::public_, .ownerless = true});
+    const auto manager = p.run([&] { return kv::start_event_manager("weather", rows, {}); });
+    hears();
+    world.advance(10s);
+    CHECK(events.count() == 1);
+    kill_and_await(world, manager);
+  }
+}
+
 }  // namespace events_recovery_test

@@ -203,6 +203,29 @@ TEST_CASE("whichever allocation of the manager's fails, the publisher is told wh
   CHECK(incomplete > 3);
 }
 
+TEST_CASE("a handler whose process is refused memory, whichever, hears the event that is published again" *
+          doctest::skip(sanitized)) {
+  unsigned lost = 0;
+  for (unsigned nth = 1; nth < 20; ++nth) {
+    CAPTURE(nth);
+    simulated_station s;
+    int heard = 0;
+    s.events.add_handler([&heard](const rain& r) { heard = r.number; });
+    const auto runner = s.rows.lookup(1).value().runner;
+    s.world.refuse_allocation(runner, nth);
+    s.p.run([&] { s.events.notify_with_receipt(rain{1}, 1); });
+    s.p.expect<kv::event_receipt>();
+    s.world.advance(1s);
+    publish_for_sure(s.events, rain{2});
+    CHECK(heard == 2);
+    CHECK(s.events.count() == 1);
+    CHECK(s.rows.size() == 1);
+    CHECK(s.seen.all<kv::handler_report>().empty());
+    if (!s.world.alive(runner)) ++lost;
+  }
+  CHECK(lost > 0);
+}
+
 TEST_CASE("what a client gave is not destroyed by the manager, also when there is no memory for a process" *
           doctest::skip(sanitized)) {
   struct tells_where {

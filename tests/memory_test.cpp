@@ -50,6 +50,12 @@ class spender {
 
 kv::simulation_options reporting_to(reports& seen) { return {.runtime = {.on_report = seen.sink()}}; }
 
+struct grower {
+  static constexpr bool leaf = true;
+  std::size_t grow() { return (text = std::string(1000, 'x')).size(); }
+  std::string text;
+};
+
 bool out_of_memory(const kv::exit_reason& why) {
   return why.what() == kv::exit_reason::kind::error && why.text().find("std::bad_alloc") != std::string::npos;
 }
@@ -62,16 +68,49 @@ TEST_CASE("an allocation that is refused ends the process, and only it" * doctes
   reports seen;
   simulation world(reporting_to(seen));
   probe p(world);
-  const auto b = world.spawn<kv::bucket>();
-  const auto other = world.spawn<kv::bucket>();
-  p.monitor(b);
-  world.refuse_allocation(b);
-  const std::string large(1000, 'x');
-  CHECK_THROWS_WITH_AS(b.call(&kv::bucket::put, "milk", large), doctest::Contains("std::bad_alloc"), kv::call_error);
-  CHECK(out_of_memory(p.expect_down(b).reason));
-  other.call(&kv::bucket::put, "milk", large);
-  CHECK(other.call(&kv::bucket::get, "milk") == large);
+  const auto one = world.spawn<grower>();
+  const auto other = world.spawn<grower>();
+  p.monitor(one);
+  world.refuse_allocation(one);
+  CHECK_THROWS_WITH_AS(one.call(&grower::grow), doctest::Contains("std::bad_alloc"), kv::call_error);
+  CHECK(out_of_memory(p.expect_down(one).reason));
+  CHECK(other.call(&grower::grow) == 1000);
   CHECK(seen.all<kv::crash_report>().size() == 1);
+}
+
+TEST_CASE("a bucket that is refused memory, whichever, holds what it held, and who asked is told" *
+          doctest::skip(sanitized)) {
+  const std::string large(1000, 'x');
+  const auto is_refused = [](const auto& function) {
+    try {
+      function();
+      return false;
+    } catch (const kv::call_error& e) {
+      return out_of_memory(e.reason());
+    }
+  };
+  unsigned refusals = 0;
+  for (unsigned nth = 1; nth < 20; ++nth) {
+    CAPTURE(nth);
+    reports seen;
+    simulation world(reporting_to(seen));
+    probe p(world);
+    const auto b = world.spawn<kv::bucket>();
+    b.call(&kv::bucket::put, "eggs", large);
+    if (nth % 2 == 0) p.run([&] { kv::subscribe(b); });
+    world.refuse_allocation(b, nth);
+    const bool no_put = is_refused([&] { b.call(&kv::bucket::put, "milk", large); });
+    const bool no_get = is_refused([&] { b.call(&kv::bucket::get, "eggs"); });
+    const bool no_list = is_refused([&] { p.run([&] { kv::subscribe(b); }); });
+    refusals += static_cast<unsigned>(no_put) + static_cast<unsigned>(no_get) + static_cast<unsigned>(no_list);
+    for (unsigned i = 0; i < 20; ++i) is_refused([&] { b.call(&kv::bucket::get, "eggs"); });  // it may be to come yet
+    CHECK(b.call(&kv::bucket::size) == (no_put ? 1 : 2));
+    CHECK(b.call(&kv::bucket::get, "eggs") == large);
+    CHECK(b.call(&kv::bucket::get, "milk").has_value() == !no_put);
+    CHECK(b.alive());
+    CHECK(seen.all<kv::crash_report>().empty());
+  }
+  CHECK(refusals > 3);
 }
 
 TEST_CASE("a callback may meet its end at any of its allocations, and leaves nothing behind" *

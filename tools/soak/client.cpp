@@ -158,6 +158,10 @@ bool client::talk(record& r, const char* verb, F conversation) {
   try {
     conversation();
   } catch (const call_error& e) {
+    // Refused for want of memory: it lives, and nothing has changed.
+    const bool is_refused = e.why() == call_error::code::exited && e.reason() == exit_reason::out_of_memory() &&
+                            r.who.alive() && in_.kills.any_since(then, part::memory);
+    if (is_refused) return true;
     const bool says_dead = e.why() == call_error::code::noproc || e.why() == call_error::code::exited;
     if (!says_dead) wrong(r, std::string(verb) + ": " + e.what());
     if (says_dead) see_dead(r, e.what());

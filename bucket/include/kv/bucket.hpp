@@ -40,6 +40,7 @@ std::ostream& operator<<(std::ostream& out, const bucket_changed& change);
 class bucket {
  public:
   static constexpr bool leaf = true;
+  static constexpr bool outlives_shortage = true;  // a request for which there is no memory is refused
 
   /// Returns what the key holds.
   std::optional<std::string> get(std::string_view key) const;
@@ -68,7 +69,7 @@ class bucket {
  private:
   using watches = std::map<pid, monitor_ref>;  // of the subscribers
 
-  void tell(std::string_view key, const std::optional<std::string>& value) const;
+  void tell(std::string_view key, std::optional<std::string_view> value) const;
 
   std::map<std::string, std::string, std::less<>> entries_;
   std::unique_ptr<watches> watches_;  // null while nobody is subscribed: there are many buckets

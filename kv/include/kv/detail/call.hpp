@@ -169,6 +169,9 @@ R call_inline(core& home, process& p, F&& function, Args&&... args) {
   } catch (...) {
     failure = std::current_exception();
   }
+  if constexpr (outlives_shortage<T>) {
+    if (is_shortage(failure)) throw call_error(call_error::code::exited, p.id(), exit_reason::error(failure));
+  }
   turn.fail(std::move(failure));
 }
 

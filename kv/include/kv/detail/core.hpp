@@ -29,6 +29,7 @@ struct runtime_options;
 
 namespace kv::detail {
 
+class last_resort;
 class table_directory;
 class name_directory;
 class timer_queue;
@@ -412,7 +413,7 @@ class core {
   const duration kill_timeout_;
   slab slots_;
   const std::unique_ptr<process> disposer_;
-  std::unique_ptr<exit_notice> last_resort_;   // for an end without memory: see kill()
+  std::unique_ptr<last_resort> last_resort_;   // for an end without memory: see kill()
   std::unique_ptr<exit_notice> disposer_end_;  // the same: ends the disposer
   std::unique_ptr<name_directory> names_;
   std::unique_ptr<table_directory> tables_;
@@ -422,7 +423,7 @@ class core {
   // Living processes, without the stand-ins and the disposer. The shutdown waits for zero under idle_mutex_.
   std::atomic<std::size_t> live_{0};
   std::mutex idle_mutex_;
-  std::condition_variable ended_;    // of some process, while shut_down() waits for that
+  std::condition_variable ended_;    // some process has, or has obeyed: what shut_down() waits for
   bool shutting_down_ = false;       // under idle_mutex_
   bool disposer_has_ended_ = false;  // the same
 };

@@ -121,7 +121,7 @@ class signal : public letter {
 };
 
 /// A signal about an end, seen as an exit_signal: exit, link, unlink, link_exit.
-class exit_notice final : public signal {
+class exit_notice : public signal {
  public:
   exit_notice(op what, pid sender, const exit_reason& why = {}) noexcept : signal(what), news{sender, why} {}
   const std::type_info& type() const noexcept override {
