@@ -35,6 +35,9 @@ std::ostream& operator<<(std::ostream& out, const bucket_changed& change);
 ///     auto shopping = runtime.spawn<kv::bucket>();
 ///     shopping.call(&kv::bucket::put, "milk", "3");
 ///
+/// Want of memory does not end it: a call for which there is none throws call_error{exited}, with the std::bad_alloc as its
+/// reason, and has changed nothing.
+///
 /// Not synchronised by itself: the process that owns it is what keeps others out. All functions are O(log entries)
 /// unless they say otherwise. Mirrors `KV.Bucket`.
 class bucket {
