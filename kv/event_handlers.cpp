@@ -64,9 +64,9 @@ void event_handlers::attach_again() {
   attaching_.turn_off();
   for (auto next = unattached_.begin(); next != unattached_.end();) {
     auto& [id, holds_up_events] = *next;
-    const auto failure = failure_of([&, id = id] {
-      auto row = rows_.lookup(id);
-      const auto why = row ? attach_or_set_aside(id, *row) : nullptr;
+    const auto failure = failure_of([&, number = id] {
+      auto row = rows_.lookup(number);
+      const auto why = row ? attach_or_set_aside(number, *row) : nullptr;
       if (why) std::rethrow_exception(why);
     });
     holds_up_events = failure && !is_want_of_thread(failure);

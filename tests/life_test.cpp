@@ -31,7 +31,7 @@ struct go_on {};
 class testator {
  public:
   using messages = kv::message_types<go_on>;
-  explicit testator(kv::pid heir) : heir_(heir) {}
+  explicit testator(kv::pid to) : heir_(to) {}
   void on_exit(const kv::exit_reason& reason) { kv::send(heir_, said{to_string(reason)}); }
   void handle(const go_on&) { throw std::runtime_error("broken"); }
 
@@ -94,7 +94,7 @@ TEST_CASE("on_exit is not called when an exit signal ends a server that does not
 
 TEST_CASE("on_exit is called when a server that traps exits ends with its parent") {
   struct trapping : testator {
-    explicit trapping(kv::pid heir) : testator(heir) { kv::trap_exit(true); }
+    explicit trapping(kv::pid to) : testator(to) { kv::trap_exit(true); }
   };
   kv::runtime runtime({.threads = 1, .on_report = [](const kv::report&) {}});
   kv::testing::probe probe(runtime);
