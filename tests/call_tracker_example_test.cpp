@@ -75,7 +75,8 @@ TEST_SUITE("in simulation") {
     }
   }
 
-  TEST_CASE("calls go on after kills of tracker and manager at any two points" * doctest::skip(sanitized)) {
+  TEST_CASE("calls go on after kills of tracker and manager at any two points" * doctest::timeout(300) *
+            doctest::skip(sanitized)) {
     for (const bool tracker_is_first : {true, false}) {
       const kv::victim first(tracker_is_first ? "tracker" : "manager"),
           second(tracker_is_first ? "manager" : "tracker");

@@ -494,7 +494,7 @@ TEST_CASE("a monitor by name watches who has it, and tells at once when nobody h
   });
 }
 
-TEST_CASE("a million short-lived peers leave no trace") {
+TEST_CASE("a million short-lived peers leave no trace" * doctest::timeout(300)) {
   kv::runtime runtime({.threads = 1});
   kv::testing::probe probe(runtime);
   probe.run([] {

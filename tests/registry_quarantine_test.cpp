@@ -278,7 +278,7 @@ TEST_CASE(
 }
 
 TEST_CASE("a registry that is killed at any two points of an adoption with bad rows loses none" *
-          doctest::skip(sanitized)) {
+          doctest::timeout(300) * doctest::skip(sanitized)) {
   check_adoption([](const kv::scenario& run, const kv::simulation_options& world) {
     return kv::sweep_pairs(run, "kv.registry", "kv.registry", world);
   });

@@ -205,7 +205,7 @@ TEST_CASE("each child has its own time to end, one after the other") {
   CHECK(expect_ids<stopped>(p, 4) == ids{"d", "c", "b", "a"});
 }
 
-TEST_CASE("ten thousand stubborn children of a dynamic supervisor take one timeout") {
+TEST_CASE("ten thousand stubborn children of a dynamic supervisor take one timeout" * doctest::timeout(300)) {
   reports seen;
   kv::simulation world({.runtime = {.on_report = seen.sink()}});
   probe p(world);

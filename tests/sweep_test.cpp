@@ -219,7 +219,7 @@ TEST_CASE("a tree survives the kill of any of its parts at any point") {
   for (const auto& whom : victims()) check(kv::sweep(use_tree, whom, quiet));
 }
 
-TEST_CASE("a tree survives up to three kills, wherever a seed wants them") {
+TEST_CASE("a tree survives up to three kills, wherever a seed wants them" * doctest::timeout(300)) {
   auto options = replayable();
   options.world.faults = {.victims = {"kv.registry", "kv.events", "kv.buckets", kv::victim::any<bucket>("bucket")},
                           .max_kills = 3};
