@@ -160,19 +160,20 @@ class inline_turn {
 template <class T, class R, class F, class... Args>
 R call_inline(core& home, process& p, F&& function, Args&&... args) {
   home.observe(p, step::kind::is_called, &typeid(F), current_process == nullptr ? pid{} : current_process->id());
-  inline_turn turn(home, p, typeid(F));
+  const auto id = p.id();
   std::exception_ptr failure;
-  try {
-    const core::callback here(home, p);
-    return std::invoke(std::forward<F>(function), *static_cast<T*>(p.state), std::forward<Args>(args)...);
-  } catch (const unwind&) {
-  } catch (...) {
-    failure = std::current_exception();
+  {
+    inline_turn turn(home, p, typeid(F));
+    try {
+      const core::callback here(home, p);
+      return std::invoke(std::forward<F>(function), *static_cast<T*>(p.state), std::forward<Args>(args)...);
+    } catch (const unwind&) {
+    } catch (...) {
+      failure = std::current_exception();
+    }
+    if (!outlives_shortage<T> || !is_shortage(failure)) turn.fail(std::move(failure));
   }
-  if constexpr (outlives_shortage<T>) {
-    if (is_shortage(failure)) throw call_error(call_error::code::exited, p.id(), exit_reason::error(failure));
-  }
-  turn.fail(std::move(failure));
+  throw call_error(call_error::code::exited, id, exit_reason::error(failure));  // here, as the caller
 }
 
 template <class T, class R, class F, class... Args>
