@@ -238,7 +238,7 @@ void core::end_root(process& self, pid root) {
   demonitor(self, ref, true);
 }
 
-/// Whoever ends the runtime. Kills a process, however little memory there is.
+/// The thread that ends the runtime. Kills a process, however little memory there is.
 void core::kill(pid who) noexcept {
   try {
     send_exit(who, pid{}, exit_reason::kill);

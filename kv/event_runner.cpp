@@ -114,7 +114,7 @@ void event_runner::lost(const down& news) {
   }
 }
 
-/// A table without an owner waits for an heir, or for ever. Nobody tells when it goes, so it is looked at now and then.
+/// A table without an owner waits for an heir, or for ever. No message says when it goes, so it is looked at now and then.
 void event_runner::watch_table() {
   if (const auto owner = rows_.owner()) {
     table_watch_ = monitor(owner);

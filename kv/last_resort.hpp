@@ -15,7 +15,7 @@ namespace kv::detail {
 /// it any number of processes can be ended, one after the other, and nothing is allocated.
 class last_resort {
  public:
-  /// Whoever waits for the room waits for `changed`, under the lock.
+  /// The thread that waits for the room waits for `changed`, under the lock.
   last_resort(std::mutex& lock, std::condition_variable& changed) noexcept : lock_(lock), changed_(changed) {}
   last_resort(const last_resort&) = delete;
   last_resort& operator=(const last_resort&) = delete;

@@ -8,14 +8,10 @@
 #include <doctest/doctest.h>
 #include <kv/explore.hpp>
 
+#include "sanitized.hpp"
+
 /// A sanitizer takes ten times as long, and finds what it finds in the first runs.
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-inline constexpr bool sanitized = true;
-#elif defined(__has_feature)
-inline constexpr bool sanitized = __has_feature(address_sanitizer) || __has_feature(thread_sanitizer);
-#else
-inline constexpr bool sanitized = false;
-#endif
+inline constexpr bool sanitized = kv::detail::is_sanitized;
 
 constexpr std::size_t affordable(std::size_t runs) { return sanitized ? runs / 20 : runs; }
 
