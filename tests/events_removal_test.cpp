@@ -185,7 +185,7 @@ TEST_CASE("the owner is told when his handler throws") {
 }
 
 TEST_CASE("the owner is told when his handler is too slow") {
-  weather_station w(1ms);
+  simulated_station w(1ms);
   const auto id = w.p.run([&] { return w.events.add_monitored_handler([](const rain&) { kv::receive<go_on>(); }); });
   w.events.sync_notify(rain{1});
   CHECK(w.p.expect<kv::handler_removed>().id == id);

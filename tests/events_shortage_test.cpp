@@ -17,29 +17,12 @@ using namespace std::chrono_literals;
 
 namespace {
 
-/// An event manager in a simulation.
-struct simulated_station {
-  explicit simulated_station(std::chrono::nanoseconds deadline = kv::infinity) : options{deadline, {}} { start(); }
-
-  kv::pid start() {
-    return manager = p.run([&] { return kv::start_event_manager("weather", rows, options); });
-  }
-  /// Lets run what can run now, without any memory.
-  void run_without_memory() {
-    world.exhaust_memory(true);
-    world.run_until_idle();
-    world.exhaust_memory(false);
-  }
-
-  reports seen = {};
-  kv::simulation world{{.runtime = {.on_report = seen.sink()}}};
-  kv::testing::probe p{world};
-  kv::subscription_table rows =
-      kv::subscription_table::create(world, {.name = {}, .access = kv::table_access::public_, .owner = p});
-  kv::event_manager_options options;
-  weather events{world, "weather"};
-  kv::pid manager = {};
-};
+/// Lets run what can run now, without any memory.
+void run_without_memory(kv::simulation& world) {
+  world.exhaust_memory(true);
+  world.run_until_idle();
+  world.exhaust_memory(false);
+}
 
 /// Publishes again if there was no memory to tell everybody.
 void publish_for_sure(const weather& events, rain event) {
@@ -139,7 +122,7 @@ TEST_CASE("a handler whose process ends while there is no memory is removed, and
   const auto runner = s.rows.lookup(1).value().runner;
   s.events.forward_to(s.p);
   s.world.exit(runner, kv::exit_reason::kill);
-  s.run_without_memory();
+  run_without_memory(s.world);
   CHECK(s.p.expect<kv::handler_removed>().id == id);
   CHECK(s.rows.size() == 1);
   CHECK(s.events.count() == 1);
@@ -174,7 +157,7 @@ TEST_CASE("an event for which there is no memory is refused to its publisher, an
   simulated_station s;
   s.events.forward_to(s.p);
   s.p.run([&] { s.events.notify_with_receipt(rain{1}, 7); });
-  s.run_without_memory();
+  run_without_memory(s.world);
   CHECK_FALSE(s.p.expect<kv::event_receipt>().is_complete);
   s.p.run([&] { s.events.notify_with_receipt(rain{2}, 8); });
   CHECK(s.p.expect<kv::event_receipt>().is_complete);
@@ -243,7 +226,7 @@ TEST_CASE("what a client gave is not destroyed by the manager, also when there i
   const auto receiver = s.world.spawn([] { kv::receive<go_on>(); });
   s.events.forward_to(receiver, tells_where(by));
   s.world.exit(receiver, kv::exit_reason::kill);
-  s.run_without_memory();
+  run_without_memory(s.world);
   CHECK(by);
   CHECK(by != s.manager);
   CHECK(s.events.count() == 0);

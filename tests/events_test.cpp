@@ -147,7 +147,7 @@ TEST_CASE("every handler may throw at the same event") {
 }
 
 TEST_CASE("a handler that waits for ever is detached at the deadline and unwound") {
-  weather_station w(1ms);
+  simulated_station w(1ms);
   w.events.add_handler([to = w.p.id()](const rain&) {
     const tell_at_end guard{to};
     kv::send(to, go_on{});
@@ -172,7 +172,6 @@ TEST_CASE("a handler that blocks its thread is detached at the deadline and hold
     kv::send(to, go_on{});
     release.wait();
   });
-  w.events.forward_to(w.p);
   w.events.notify(rain{0});
   struct opener {
     std::latch& door;
@@ -181,13 +180,11 @@ TEST_CASE("a handler that blocks its thread is detached at the deadline and hold
   w.p.expect<go_on>();           // it is in there
   w.runtime.spawn([&w, to = w.p.id()] {
     w.events.sync_notify(rain{1});
-    w.events.sync_notify(rain{2});
     kv::send(to, finished{});
   });
   w.p.expect<finished>();
-  CHECK(w.events.count() == 1);
+  CHECK(w.events.count() == 0);
   CHECK(w.removals().size() == 1);
-  for (int i = 0; i < 3; ++i) CHECK(w.p.expect<rain>().number == i);
 }
 
 TEST_CASE("forward_to ends with its receiver") {

@@ -4,6 +4,8 @@
 
 #include <stdexcept>
 
+#include <kv/simulation.hpp>
+
 #include "children.hpp"
 #include "reports.hpp"
 
@@ -65,7 +67,7 @@ TEST_CASE("a supervisor that is stopped stops its children first, in reverse") {
 }
 
 TEST_CASE("stop of a supervisor returns when its children are gone") {
-  kv::runtime runtime({.threads = 2});
+  kv::simulation runtime;
   probe p(runtime);
   const auto s = supervise(runtime, {spec_of<slow_child>(p, "slow")});
   const auto slow = p.expect<started>().who;
@@ -74,7 +76,7 @@ TEST_CASE("stop of a supervisor returns when its children are gone") {
     kv::send(to, finished{});
   });
   p.expect<asked>();
-  CHECK_FALSE(p.run([] { return kv::receive_for<finished>(20ms).has_value(); }));
+  CHECK_FALSE(p.run([] { return kv::receive_for<finished>(4s).has_value(); }));
   runtime.send(slow, go_on{});
   p.expect<stopped>();
   p.expect<finished>();
@@ -142,7 +144,7 @@ TEST_CASE("children that make no sense are an invalid_argument inside the start_
 }
 
 TEST_CASE("a stubborn child is asked, and killed when its time is over") {
-  kv::runtime runtime({.threads = 2});
+  kv::simulation runtime;
   probe p(runtime);
   auto stubborn = spec_of<stubborn_child>(p, "stubborn");
   stubborn.shutdown = kv::shutdown::within(1ms);
@@ -169,7 +171,7 @@ TEST_CASE("a child to be killed is not asked first") {
 }
 
 TEST_CASE("a child with all the time it wants is waited for") {
-  kv::runtime runtime({.threads = 2});
+  kv::simulation runtime;
   probe p(runtime);
   auto slow = spec_of<slow_child>(p, "slow");
   slow.shutdown = kv::shutdown::infinity();
@@ -180,7 +182,7 @@ TEST_CASE("a child with all the time it wants is waited for") {
   p.monitor(s);
   runtime.exit(s, kv::exit_reason::shutdown);
   p.expect<asked>();
-  CHECK_FALSE(p.run([] { return kv::receive_for<kv::down>(20ms).has_value(); }));
+  CHECK_FALSE(p.run([] { return kv::receive_for<kv::down>(1h).has_value(); }));
   runtime.send(who, go_on{});
   CHECK(p.expect_down(who).reason == kv::exit_reason::shutdown);
   CHECK(p.expect_down(s).reason == kv::exit_reason::shutdown);

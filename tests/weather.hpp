@@ -6,6 +6,7 @@
 #include <vector>
 
 #include <kv/events.hpp>
+#include <kv/simulation.hpp>
 #include <kv/testing.hpp>
 
 #include "cues.hpp"
@@ -47,6 +48,28 @@ class weather_station {
 
  private:
   kv::event_manager_options options_;
+};
+
+/// A station in virtual time: a deadline is not over while anybody has something to do.
+struct simulated_station {
+  explicit simulated_station(std::chrono::nanoseconds deadline = kv::infinity)
+      : options{.handler_deadline = deadline, .greet = {}} {
+    start();
+  }
+
+  kv::pid start() {
+    return manager = p.run([&] { return kv::start_event_manager("weather", rows, options); });
+  }
+  std::vector<kv::handler_report> removals() const { return seen.all<kv::handler_report>(); }
+
+  reports seen = {};
+  kv::simulation world{{.runtime = {.on_report = seen.sink()}}};
+  kv::testing::probe p{world};
+  kv::subscription_table rows =
+      kv::subscription_table::create(world, {.name = {}, .access = kv::table_access::public_, .owner = p});
+  kv::event_manager_options options;
+  weather events{world, "weather"};
+  kv::pid manager = {};
 };
 
 /// Tells the test when the handler that holds it is unwound.
