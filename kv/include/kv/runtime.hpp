@@ -126,8 +126,9 @@ class runtime {
     return detail::spawn_on_thread(core(), std::move(function));
   }
 
-  /// Sends a message; nothing happens when the receiver is dead. Returns at once, unless its mailbox is full and it wants
-  /// senders to wait: see limit_mailbox.
+  /// Sends a message; nothing happens when the receiver is dead. A server has to list `M` among its `messages`, see spawn;
+  /// what it does not list is reported and dropped. Returns at once, unless its mailbox is full and it wants senders to
+  /// wait: see limit_mailbox.
   template <class M>
   void send(pid to, M message) {
     core().send(to, std::make_unique<detail::letter_of<M>>(std::move(message)));

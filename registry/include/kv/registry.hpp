@@ -42,7 +42,7 @@ class registry {
 
   /// Returns the bucket of that name, if there is one and it is alive. Reads the table: sends no message, takes no lock
   /// that other readers take, never blocks, and works while the registry is down. The bucket may die at any moment
-  /// after. O(1).
+  /// after. Throws table_error when the table of names is gone, which it is once its tree has ended. O(1).
   std::optional<ref<bucket>> lookup(std::string_view name) const {
     const auto found = names_.lookup(name);
     return found ? home_->as<bucket>(*found) : std::nullopt;
