@@ -3,6 +3,8 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include <algorithm>
+#include <array>
 #include <string>
 
 #include <kv/errors.hpp>
@@ -20,6 +22,35 @@ std::size_t page_size() noexcept {
 
 std::size_t whole_pages(std::size_t bytes) noexcept { return (bytes + page_size() - 1) / page_size() * page_size(); }
 
+/// Stacks of simulations that have ended, for those that follow: to map one takes a good part of the time of a short one.
+/// Who finds the lock taken does without, also in the child of a fork().
+class spare_stacks {
+ public:
+  boost::context::stack_context take(std::size_t size) noexcept {
+    const std::unique_lock lock(mutex_, std::try_to_lock);
+    if (!lock) return {};
+    const auto end = spare_.begin() + count_;
+    const auto found = std::find_if(spare_.begin(), end, [size](const auto& spare) { return spare.size == size; });
+    if (found == end) return {};
+    std::swap(*found, spare_[--count_]);
+    return spare_[count_];
+  }
+
+  bool keep(const boost::context::stack_context& stack) noexcept {
+    const std::unique_lock lock(mutex_, std::try_to_lock);
+    if (!lock || count_ == spare_.size()) return false;
+    spare_[count_++] = stack;
+    return true;
+  }
+
+ private:
+  std::mutex mutex_;  // guards what follows; no thread waits for it
+  std::array<boost::context::stack_context, 16> spare_{};
+  std::size_t count_ = 0;
+};
+
+constinit spare_stacks spares;
+
 }  // namespace
 
 /// With an even number of pages for each, the tops of all stacks, where the work is done, would compete for the same few
@@ -28,7 +59,8 @@ stack_pool::stack_pool(std::size_t size, std::size_t max, std::size_t busy, std:
     : size_(whole_pages(size)),
       guard_(whole_pages(guard_size) + ((size_ + whole_pages(guard_size)) / page_size() % 2 == 0 ? page_size() : 0)),
       max_(max),
-      busy_(busy) {
+      busy_(busy),
+      shares_spares_(!maps_reserve && !is_sanitized) {
   reserve_.reserve(reserved);
   if (!maps_reserve || is_sanitized) {
     unmapped_ = reserved;
@@ -107,6 +139,9 @@ void stack_pool::deallocate(boost::context::stack_context& stack) noexcept {
 
 /// Returns none when the system refuses it.
 boost::context::stack_context stack_pool::map() const noexcept {
+  if (shares_spares_) {
+    if (const auto spare = spares.take(size_); spare.sp != nullptr) return spare;
+  }
   const auto total = guard_ + size_;
   // What is never touched costs no memory, and is not counted as if it did.
   void* const begin = ::mmap(nullptr, total, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_STACK, -1, 0);
@@ -123,6 +158,7 @@ boost::context::stack_context stack_pool::map() const noexcept {
 }
 
 void stack_pool::unmap(const boost::context::stack_context& stack) const noexcept {
+  if (shares_spares_ && spares.keep(stack)) return;
   ::munmap(static_cast<char*>(stack.sp) - size_ - guard_, guard_ + size_);
 }
 

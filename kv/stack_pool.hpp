@@ -52,6 +52,7 @@ class stack_pool {
   const std::size_t guard_;  // the same, and together an odd number of them: see the constructor
   const std::size_t max_;
   const std::size_t busy_;
+  const bool shares_spares_;          // with other simulations; a sanitizer remembers whose frames were on a stack
   std::atomic<std::size_t> used_{0};  // without the reserve; only counts, orders nothing
   std::mutex mutex_;
   std::vector<boost::context::stack_context>
