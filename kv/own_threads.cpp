@@ -1,5 +1,6 @@
 #include "own_threads.hpp"
 
+#include <system_error>
 #include <utility>
 
 #include <kv/detail/core.hpp>
@@ -12,6 +13,16 @@ namespace {
 
 /// Whose thread this is, if it is one of a process. Set once, at its start.
 constinit thread_local const own_threads* made_by = nullptr;
+
+/// Throws a system_error that says what was refused.
+template <class F>
+std::thread start_thread(const F& live) {
+  try {
+    return std::thread(live);
+  } catch (const std::system_error& e) {
+    throw std::system_error(e.code(), "no thread for a process that needs one of its own (kv::spawn_thread)");
+  }
+}
 
 }  // namespace
 
@@ -57,7 +68,7 @@ void own_threads::launch(core& home, process& p, std::unique_ptr<action> start) 
   };
   // Under the lock, so that the thread is in the list before it leaves it. What is thrown destroys nothing of the user's.
   const std::lock_guard lock(mutex_);
-  *mine = std::thread(live);
+  *mine = start_thread(live);
   start.release();
   running_.splice(running_.end(), fresh);
 }

@@ -13,6 +13,7 @@
 #include <map>
 #include <optional>
 #include <string>
+#include <system_error>
 
 #include <kv/process.hpp>
 
@@ -228,6 +229,19 @@ void has_no_threads() {
   try_to_start({.threads = 2});  // nothing is left of the first one
 }
 
+void has_no_thread_for_a_process() {
+  kv::runtime home(two_threads);
+  limit_address_space(800UL << 20U);
+  const auto wait = [] { kv::receive<int>(); };
+  try {
+    for (;;) home.spawn_thread(wait);
+  } catch (const std::system_error& refusal) {
+    std::puts(refusal.what());
+  }
+  home.spawn(wait);
+  std::puts("the others go on");
+}
+
 void has_no_stacks() {
   limit_address_space(100UL << 20U);
   try_to_start({.threads = 1, .reserved_stacks = 1000});
@@ -262,6 +276,7 @@ const std::map<std::string, way> ways{
     {"fault", faults_otherwise},
     {"handler", leaves_the_handler_as_it_was},
     {"no_threads", has_no_threads},
+    {"no_thread_for_a_process", has_no_thread_for_a_process},
     {"no_stacks", has_no_stacks},
     {"operators", has_the_operators_of_the_library},
 };
