@@ -1,7 +1,7 @@
 # What the libraries themselves need. The installed package looks for the same (see kvConfig.cmake).
 
 find_package(Threads REQUIRED)
-set(compiled_boost fiber context)
+set(compiled_boost context)
 if(KV_SANITIZE)
   set(compiled_boost)  # compiled below
 endif()
@@ -12,8 +12,8 @@ if(NOT Boost_FOUND)
   else()
     set(found "none")
   endif()
-  message(FATAL_ERROR "kv needs Boost 1.81 or newer with its fiber and context libraries; found: ${found}.\n"
-    "On Debian: apt-get install libboost1.81-dev libboost-fiber1.81-dev libboost-context1.81-dev")
+  message(FATAL_ERROR "kv needs Boost 1.81 or newer with its context library; found: ${found}.\n"
+    "On Debian: apt-get install libboost1.81-dev libboost-context1.81-dev")
 endif()
 find_path(KV_XXHASH_INCLUDE_DIR xxhash.h REQUIRED DOC "Where xxHash's header is; on Debian: libxxhash-dev")
 if(KV_SANITIZE)
