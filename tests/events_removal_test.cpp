@@ -116,7 +116,7 @@ TEST_CASE("a handler can remove itself, and goes on to its end") {
 }
 
 TEST_CASE("a handler can remove itself while sync_notify waits for it") {
-  weather_station w(5s);
+  weather_station w;
   const auto id = std::make_shared<std::atomic<std::uint64_t>>(0);
   *id = w.events.add_handler([&w, id, to = w.p.id()](const rain&) { kv::send(to, w.events.remove({*id})); }).value;
   w.events.sync_notify(rain{1});
@@ -126,7 +126,7 @@ TEST_CASE("a handler can remove itself while sync_notify waits for it") {
 }
 
 TEST_CASE("a handler can add another while sync_notify waits for it") {
-  weather_station w(5s);
+  weather_station w;
   w.events.add_handler(
       [&w, to = w.p.id()](const rain&) { w.events.add_handler([to](const sun& s) { kv::send(to, s); }); });
   w.events.sync_notify(rain{1});
