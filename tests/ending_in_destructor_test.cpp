@@ -239,7 +239,8 @@ TEST_CASE("a receive without a timeout in a destructor goes on, is reported, and
   p.monitor(a);
   p.expect<bool>();
   runtime.exit(a, exit_reason::kill);
-  runtime.send(a, 1);  // nothing that it waits for
+  seen.await<kv::oddity_report>();  // now it waits: what came before it did would be no wait
+  runtime.send(a, 1);               // nothing that it waits for
   runtime.send(a, std::string("go on"));
   CHECK(p.expect<std::string>() == "received");
   CHECK(p.expect_down(a).reason == exit_reason::killed);
