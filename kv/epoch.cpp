@@ -2,10 +2,10 @@
 
 #include <algorithm>
 #include <cassert>
-#include <system_error>
+#include <new>
 #include <thread>
 
-#include <pthread.h>
+#include "thread_key.hpp"
 
 namespace kv::detail {
 
@@ -26,6 +26,8 @@ reader_record::cell& reader_record::other_free_cell() {
 }
 
 reader_record& readers::enlist() {
+  // Its thread_local objects may still read; who does so after this key is served sets it again.
+  static const auto key = make_thread_key(&give_back, "the readers of tables");
   reader_record* record = first_.load(std::memory_order_acquire);
   for (bool expected = false; record != nullptr; record = record->next, expected = false) {
     // Acquire pairs with the release of the thread that had the record before.
@@ -39,14 +41,10 @@ reader_record& readers::enlist() {
     }
   }
   count_.fetch_add(1, std::memory_order_relaxed);
-  // Not a thread_local object: those that are destroyed after it may still read, and would leave a record behind. A key
-  // is served after all of them, and again for who sets it again.
-  static const pthread_key_t key = [] {
-    pthread_key_t made{};
-    if (const int error = pthread_key_create(&made, &give_back)) throw std::system_error(error, std::system_category());
-    return made;
-  }();
-  pthread_setspecific(key, record);
+  if (pthread_setspecific(key, record) != 0) {  // no memory for it
+    give_back(record);
+    throw std::bad_alloc();
+  }
   mine_ = record;
   return *record;
 }

@@ -6,6 +6,7 @@
 #include <kv/detail/core.hpp>
 
 #include "stack_overflow.hpp"
+#include "thread_key.hpp"
 
 namespace kv::detail {
 
@@ -26,49 +27,37 @@ std::thread start_thread(const F& live) {
 
 }  // namespace
 
-/// The first thread_local object of a thread that was made for a process, and so the last one that is destroyed: the
-/// thread has run all that is the user's by then.
-class own_threads::farewell {
- public:
-  farewell(own_threads& home, std::list<std::thread>::iterator mine) noexcept : home_(home), mine_(mine) {}
-  farewell(const farewell&) = delete;
-  farewell& operator=(const farewell&) = delete;
-  ~farewell() {
-    if (!has_ended_) return;  // the program ends, by std::exit in the process
-    std::thread predecessor;
-    {
-      const std::lock_guard lock(home_.mutex_);
-      predecessor = std::exchange(home_.last_ended_, std::move(*mine_));
-      home_.running_.erase(mine_);
-      home_.one_ended_.notify_all();
-    }
-    // From here on join() may join it. The predecessor is through, but for this very line.
-    if (predecessor.joinable()) predecessor.join();
+void own_threads::leave(void* who) noexcept {
+  auto& self = *static_cast<member*>(who);
+  auto& home = self.home;
+  std::thread predecessor;
+  {
+    const std::lock_guard lock(home.mutex_);
+    predecessor = std::exchange(home.last_ended_, std::move(self.thread));
+    home.running_.erase(self.place);
+    home.one_ended_.notify_all();
   }
-
-  /// The process has ended.
-  void may_end() noexcept { has_ended_ = true; }
-
- private:
-  own_threads& home_;
-  std::list<std::thread>::iterator mine_;
-  bool has_ended_ = false;
-};
+  // From here on join() may join this thread. The predecessor has at most this line, and other keys, to go.
+  if (predecessor.joinable()) predecessor.join();
+}
 
 void own_threads::launch(core& home, process& p, std::unique_ptr<action> start) {
-  std::list<std::thread> fresh(1);
-  const auto mine = fresh.begin();
-  const auto live = [this, &home, &p, mine, first = start.get()] {
-    static thread_local farewell last(*this, mine);
+  static const auto key = make_thread_key(&leave, "processes that need a thread of their own");
+  std::list<member> fresh;
+  auto& added = fresh.emplace_back(*this);
+  added.place = fresh.begin();
+  const auto live = [this, &home, &p, &added, first = start.get()] {
     const alternate_stack for_signals;
     const running_stack here(p);
     made_by = this;
     home.run_on_thread(p, std::unique_ptr<action>(first));
-    last.may_end();
+    // Not reached when the process ends the program. Beyond a program's first 32 keys this needs memory: without any, the
+    // thread counts as ended before its thread_local objects are destroyed.
+    if (pthread_setspecific(key, &added) != 0) leave(&added);
   };
   // Under the lock, so that the thread is in the list before it leaves it. What is thrown destroys nothing of the user's.
   const std::lock_guard lock(mutex_);
-  *mine = start_thread(live);
+  added.thread = start_thread(live);
   start.release();
   running_.splice(running_.end(), fresh);
 }
@@ -78,7 +67,9 @@ bool own_threads::is_one() const noexcept { return made_by == this; }
 void own_threads::join() noexcept {
   std::unique_lock lock(mutex_);
   one_ended_.wait(lock, [this] { return running_.empty(); });
-  if (last_ended_.joinable()) last_ended_.join();
+  auto last = std::move(last_ended_);
+  lock.unlock();
+  if (last.joinable()) last.join();
 }
 
 }  // namespace kv::detail

@@ -28,12 +28,20 @@ class own_threads {
   void join() noexcept;
 
  private:
-  class farewell;
+  struct member {
+    explicit member(own_threads& of) noexcept : home(of) {}
+
+    own_threads& home;
+    std::list<member>::iterator place;
+    std::thread thread;
+  };
+  /// The calling thread, which is that member's, ends.
+  static void leave(void* who) noexcept;
 
   std::mutex mutex_;
   std::condition_variable one_ended_;
-  std::list<std::thread> running_;  // under mutex_
-  std::thread last_ended_;          // the same
+  std::list<member> running_;  // under mutex_
+  std::thread last_ended_;     // the same
 };
 
 }  // namespace kv::detail

@@ -1,5 +1,6 @@
 #include "thread_executor.hpp"
 
+#include <chrono>
 #include <random>
 #include <string>
 #include <system_error>
@@ -14,6 +15,15 @@ namespace {
 
 /// The scheduler thread this is, if it is one. Set once, at its start.
 constinit thread_local scheduler_thread* this_thread = nullptr;
+
+/// The system may have no descriptor to read a random number from.
+std::uint64_t seed() noexcept {
+  try {
+    return std::random_device{}();
+  } catch (const std::exception&) {
+    return static_cast<std::uint64_t>(std::chrono::steady_clock::now().time_since_epoch().count());
+  }
+}
 
 /// How often an idle thread, or a caller of a busy leaf, looks again before it sleeps: some ten microseconds, less than
 /// a sleep and a wake-up cost. Without a second core there is nobody to wait for.
@@ -256,7 +266,7 @@ bool thread_executor::is_own_thread() const noexcept {
 }
 
 std::uint64_t thread_executor::random() noexcept {
-  static thread_local std::mt19937_64 engine{std::random_device{}()};
+  static thread_local std::mt19937_64 engine{seed()};
   return engine();
 }
 

@@ -4,6 +4,8 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
+#include <atomic>
+#include <chrono>
 #include <csignal>
 #include <cstdio>
 #include <cstdlib>
@@ -14,8 +16,26 @@
 #include <optional>
 #include <string>
 #include <system_error>
+#include <utility>
 
 #include <kv/process.hpp>
+#include <kv/table.hpp>
+#include <kv/testing.hpp>
+#include <kv/timer.hpp>
+
+namespace {
+
+std::atomic<int> registered = 0;
+
+}  // namespace
+
+/// The compiler calls this for each thread_local object that has a destructor, in place of the standard library's. Where
+/// that has no memory it ends the program.
+extern "C" int __cxa_thread_atexit(void (*destroy)(void*), void* object, void* home) {
+  ++registered;
+  static const auto next = reinterpret_cast<decltype(&__cxa_thread_atexit)>(::dlsym(RTLD_NEXT, "__cxa_thread_atexit"));
+  return next(destroy, object, home);
+}
 
 namespace {
 
@@ -242,6 +262,27 @@ void has_no_thread_for_a_process() {
   std::puts("the others go on");
 }
 
+/// On a thread of each kind: the scheduler's, that of the timers, that of a process, and one that is not the library's.
+void registers_no_thread_local_objects() {
+  {
+    kv::runtime home(two_threads);
+    kv::testing::probe p(home);
+    auto rows = kv::table<int, int>::create(home, {.name = {}, .access = kv::table_access::public_, .owner = p});
+    const auto work = [&rows] {
+      rows.insert(1, static_cast<int>(kv::random() % 2));
+      rows.lookup(1);
+      kv::send_after(std::chrono::nanoseconds(1), kv::self(), go_on{});
+      kv::receive<go_on>();
+    };
+    for (const auto& [who, name] : {std::pair(home.spawn(work), "a fiber"), {home.spawn_thread(work), "a thread"}}) {
+      p.monitor(who, name);
+      p.expect_down(who);
+    }
+    p.run(work);
+  }
+  std::printf("%d thread_local objects to destroy\n", registered.load());
+}
+
 void has_no_stacks() {
   limit_address_space(100UL << 20U);
   try_to_start({.threads = 1, .reserved_stacks = 1000});
@@ -277,6 +318,7 @@ const std::map<std::string, way> ways{
     {"handler", leaves_the_handler_as_it_was},
     {"no_threads", has_no_threads},
     {"no_thread_for_a_process", has_no_thread_for_a_process},
+    {"thread_local_objects", registers_no_thread_local_objects},
     {"no_stacks", has_no_stacks},
     {"operators", has_the_operators_of_the_library},
 };
