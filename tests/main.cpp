@@ -18,7 +18,8 @@ class watched final : public doctest::IReporter {
   explicit watched(const doctest::ContextOptions&) {}
 
   void test_case_start(const doctest::TestCaseData& test) override {
-    watchdog_.emplace(test.m_name, test.m_timeout > 0 ? seconds(test.m_timeout) : 2 * kv::testing::patience);
+    // Long enough for any test under a sanitizer on a slow machine: only one that hangs meets it.
+    watchdog_.emplace(test.m_name, test.m_timeout > 0 ? seconds(test.m_timeout) : 8 * kv::testing::patience);
     if (const char* const seed = std::getenv("KV_SIMULATE")) simulated_.emplace(std::stoull(seed));
   }
   void test_case_end(const doctest::CurrentTestCaseStats&) override {
