@@ -152,7 +152,9 @@ process& core::create(birth what) {
   live_.fetch_add(1, std::memory_order_relaxed);
   p->body = std::move(what.body);
   p->state = p->body->state();
-  p->type.store(&p->body->type(), std::memory_order_release);
+  p->type.store(&p->body->type());
+  // Sequentially consistent, as in shut_down(): who kills all that have a type has seen this one's, or it is seen here.
+  if (slots_.is_shut()) p->end_with(exit_reason::killed, end_cause::told);
   p->is_leaf.store(what.leaf, std::memory_order_relaxed);
   p->has_reserve = what.on_reserve;
   p->starts_on_reserve = parent_has_reserve;

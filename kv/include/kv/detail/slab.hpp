@@ -42,6 +42,7 @@ class slab {
   /// system_limit when as many are in use as may be; std::bad_alloc.
   process* take(bool with_reserve);
   void shut();
+  bool is_shut() const noexcept { return is_shut_; }
   /// The holder of the claim, once the process is closed and its generation bumped.
   void give_back(process& p);
 
@@ -62,7 +63,7 @@ class slab {
   std::uint32_t free_ = 0;
   process* first_free_ = nullptr;  // linked through next_ready
   process* last_free_ = nullptr;
-  bool is_shut_ = false;
+  std::atomic<bool> is_shut_{false};  // written under the lock; see the birth of a process
 };
 
 }  // namespace kv::detail
