@@ -147,14 +147,11 @@ process& core::create(birth what) {
     parent->business().monitoring.reserve(parent->business().monitoring.size() + 1);
   }
   const bool parent_has_reserve = parent != nullptr && parent->may_use_reserve();
-  auto* const p = slots_.take(what.on_reserve || parent_has_reserve);
+  auto* const p = slots_.take(&what.body->type(), what.on_reserve || parent_has_reserve);
   if (p == nullptr) throw std::runtime_error("the runtime is shutting down: nothing can be started");
   live_.fetch_add(1, std::memory_order_relaxed);
   p->body = std::move(what.body);
   p->state = p->body->state();
-  p->type.store(&p->body->type());
-  // Sequentially consistent, as in shut_down(): who kills all that have a type has seen this one's, or it is seen here.
-  if (slots_.is_shut()) p->end_with(exit_reason::killed, end_cause::told);
   p->is_leaf.store(what.leaf, std::memory_order_relaxed);
   p->has_reserve = what.on_reserve;
   p->starts_on_reserve = parent_has_reserve;
@@ -279,9 +276,8 @@ void core::start_on_thread(process& p, std::unique_ptr<action> start) {
 // A plain thread's stand-in --------------------------------------------------------------------------------------
 
 process& core::open_external(bool with_reserve) {
-  auto* const p = slots_.take(with_reserve);
+  auto* const p = slots_.take(nullptr, with_reserve);
   if (p == nullptr) throw std::runtime_error("the runtime is shutting down: nothing can be called");
-  p->type.store(nullptr, std::memory_order_release);  // not what lived here before
   p->has_thread = true;
   p->is_stand_in = true;
   p->traps_exits = true;

@@ -270,7 +270,7 @@ void core::shut_down() noexcept {
   slots_.shut();
   slots_.for_each([&](const process& p) {
     // A stand-in has no type. It cannot be killed, and goes when its thread wants it to.
-    if (const auto id = p.living(); id && p.type.load() != nullptr) kill(id);
+    if (const auto id = p.living(); id && p.type.load(std::memory_order_acquire) != nullptr) kill(id);
   });
   await([this] { return live_.load(std::memory_order_relaxed) == 0; });
   worlds::leave(node_);

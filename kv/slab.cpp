@@ -18,7 +18,7 @@ void slab::clear() noexcept {
   }
 }
 
-process* slab::take(bool with_reserve) {
+process* slab::take(const std::type_info* type, bool with_reserve) {
   const std::lock_guard lock(mutex_);
   if (is_shut_) return nullptr;
   const auto living = used_.load(std::memory_order_relaxed) - free_;
@@ -33,6 +33,8 @@ process* slab::take(bool with_reserve) {
   } else {
     p = &grow();
   }
+  // Before anybody can find it alive: shut_down() kills what has a type.
+  p->type.store(type, std::memory_order_release);
   // After the generation that the last process left behind: see process::living().
   p->life.store(stage::starting, std::memory_order_release);
   p->mailbox.open(p->generation.load(std::memory_order_relaxed));

@@ -246,6 +246,26 @@ TEST_CASE("nothing can be started while the runtime shuts down, and who tries is
   CHECK(went_on);
 }
 
+TEST_CASE("a process that is born at the very moment when the runtime kills all it has ends with the others" *
+          needs_threads) {
+  struct mother {
+    mother() = default;
+    mother(const mother&) = delete;
+    mother& operator=(const mother&) = delete;
+    ~mother() {
+      try {
+        for (;;) kv::spawn<blank>();
+      } catch (const std::runtime_error&) {
+        // the runtime takes no more
+      }
+    }
+  };
+  for (int round = 0; round < 50; ++round) {
+    kv::runtime runtime({.threads = 4, .shutdown_timeout = 0ms, .on_report = [](const kv::report&) {}});
+    for (int i = 0; i < 4; ++i) runtime.spawn<mother>();
+  }
+}
+
 TEST_CASE("processes that start others as they end do not outlive the runtime") {
   std::atomic<int> ended{0};
   struct phoenix {

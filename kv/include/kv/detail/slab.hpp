@@ -38,11 +38,11 @@ class slab {
   }
 
   /// Any thread. Returns a free slot whose generation no pid has had, with its mailbox open and the claim taken; null
-  /// once the slab is shut. So whoever walks the slots after shut() meets every process there will ever be. Throws
-  /// system_limit when as many are in use as may be; std::bad_alloc.
-  process* take(bool with_reserve);
+  /// once the slab is shut. So whoever walks the slots after shut() meets every process there will ever be, and what it
+  /// is: `type` is its class, null for a plain thread's stand-in. Throws system_limit when as many are in use as may be;
+  /// std::bad_alloc.
+  process* take(const std::type_info* type, bool with_reserve);
   void shut();
-  bool is_shut() const noexcept { return is_shut_; }
   /// The holder of the claim, once the process is closed and its generation bumped.
   void give_back(process& p);
 
@@ -63,7 +63,7 @@ class slab {
   std::uint32_t free_ = 0;
   process* first_free_ = nullptr;  // linked through next_ready
   process* last_free_ = nullptr;
-  std::atomic<bool> is_shut_{false};  // written under the lock; see the birth of a process
+  bool is_shut_ = false;
 };
 
 }  // namespace kv::detail
