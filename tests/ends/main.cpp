@@ -45,7 +45,7 @@ struct hello {};
 const kv::runtime_options two_threads{.threads = 2, .on_report = [](const kv::report&) {}};
 
 /// Never comes back: the process has to end the program.
-[[noreturn]] void sleep_for_ever() {
+[[noreturn]] void await_the_end() {
   for (;;) ::pause();
 }
 
@@ -73,19 +73,19 @@ void run_beside_one_that_waits(kv::runtime& home, std::function<void()> end) {
 void in_a_process(std::function<void()> end) {
   kv::runtime home({.threads = 1});
   run_beside_one_that_waits(home, std::move(end));
-  sleep_for_ever();
+  await_the_end();
 }
 
 void exits_in_a_process_of_a_static_runtime() {
   immortal.emplace(two_threads);
   run_beside_one_that_waits(*immortal, [] { std::exit(3); });
-  sleep_for_ever();
+  await_the_end();
 }
 
 void exits_in_a_thread_of_a_static_runtime() {
   immortal.emplace(two_threads);
   immortal->spawn_thread([] { std::exit(3); });
-  sleep_for_ever();
+  await_the_end();
 }
 
 struct exits_at_end {
@@ -99,7 +99,7 @@ thread_local exits_at_end exit_of_thread;
 void exits_when_a_thread_of_a_static_runtime_ends() {
   immortal.emplace(two_threads);
   immortal->spawn_thread([] { exit_of_thread.is_armed = true; });
-  sleep_for_ever();
+  await_the_end();
 }
 
 struct ending_leaf {
@@ -124,11 +124,11 @@ void exits_when_a_timer_is_late() {
   std::promise<void> runs;
   const auto stubborn = immortal->spawn([&runs] {
     runs.set_value();
-    sleep_for_ever();
+    await_the_end();
   });
   runs.get_future().wait();
   immortal->exit(stubborn, kv::exit_reason::kill);
-  sleep_for_ever();
+  await_the_end();
 }
 
 // Overflows --------------------------------------------------------------------------------------------------------------
@@ -177,7 +177,7 @@ void overflows() {
 void overflows_when_another_waits() {
   kv::runtime home({.threads = 1});
   run_beside_one_that_waits(home, [&home] { home.spawn<deep>().call(&deep::dive, for_ever); });
-  sleep_for_ever();
+  await_the_end();
 }
 
 void overflows_quietly() {
@@ -199,7 +199,7 @@ void overflows_in_one_step() {
 void overflows_on_a_thread() {
   kv::runtime home({.threads = 1});
   home.spawn_thread([] { recurse(for_ever); });
-  sleep_for_ever();
+  await_the_end();
 }
 
 void overflows_where_the_host_handles_it() {
@@ -214,7 +214,7 @@ void faults_otherwise() {
     volatile int* volatile nowhere = nullptr;
     *nowhere = 1;
   });
-  sleep_for_ever();
+  await_the_end();
 }
 
 void leaves_the_handler_as_it_was() {
